@@ -13,7 +13,7 @@ const PARAMS = spellings(
 const META = spellings(
   'progressToken traceparent tracestate baggage io.modelcontextprotocol/protocolVersion ' +
     'io.modelcontextprotocol/clientInfo ' +
-    'io.modelcontextprotocol/clientCapabilities io.modelcontextprotocol/related-task io.modelcontextprotocol/logLevel',
+    'io.modelcontextprotocol/clientCapabilities io.modelcontextprotocol/related-task io.modelcontextprotocol/logLevel countersign/task',
 );
 const WITHIN = {
   _meta: META,

@@ -19,14 +19,16 @@ const TASKS_SINCE = '2025-11-25';
 const VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
 const CAPABILITIES_KEY = 'io.modelcontextprotocol/clientCapabilities';
 const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
+/** Names a task of the gateway's. */
+const TASK_KEY = 'countersign/task';
 const LONGEST_TOKEN = 256;
 /** W3C Trace Context sections 3.2 and 3.3, as MCP carries them in `_meta`. */
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 const TRACESTATE = /^[a-z0-9_*/@,=.:;+ -]{0,512}$/i;
 
 /**
- * The body and the transport of one message. The bytes are those that came, except that a requestState of this
- * gateway's own is taken off: the upstream never gave it. Throws `bad_rpc`.
+ * The body and the transport of one message. The bytes are those that came, except that what is meant for this gateway
+ * is taken off: a requestState of its own, and the name of a task. Throws `bad_rpc`.
  */
 export function takeMessage(
   message: JsonObject,
@@ -41,8 +43,11 @@ export function takeMessage(
     typeof params?.requestState === 'string' && params.requestState.startsWith(REQUEST_STATE_PREFIX)
       ? params.requestState
       : undefined;
-  const kept = ownState === undefined ? message : { ...message, params: without(params, 'requestState') };
-  const sent = ownState === undefined ? bytes : withoutParam(bytes, 'requestState');
+  const namedTask = meta?.[TASK_KEY];
+  if (!isAbsent(namedTask) && typeof namedTask !== 'string') throw bad(`The ${TASK_KEY} in _meta is not a text.`);
+  const own = { ...(ownState !== undefined && { state: true }), ...(typeof namedTask === 'string' && { task: true }) };
+  const kept = withoutOwn(message, own);
+  const sent = own.state || own.task ? withoutOwnBytes(bytes, own) : bytes;
   const stateless = isStateless(headers, meta);
   const task = taskForm(kept, meta, headers, stateless);
   return {
@@ -53,6 +58,7 @@ export function takeMessage(
       continues: !isAbsent(params?.inputResponses) || (!isAbsent(params?.requestState) && ownState === undefined),
       ...(typeof progressToken === 'string' || typeof progressToken === 'number' ? { progressToken } : {}),
       ...(ownState !== undefined && { requestState: ownState }),
+      ...(typeof namedTask === 'string' && { namedTask }),
       ...(task !== undefined && { task }),
       ...(task === 'core' && { withoutTask: withoutTask(kept, sent) }),
     },
@@ -73,6 +79,31 @@ function bodyOf(message: JsonObject, bytes: Uint8Array): ActionBody {
 function withoutTask(message: JsonObject, bytes: Uint8Array): ActionBody {
   const params = isJsonObject(message.params) ? message.params : undefined;
   return bodyOf({ ...message, params: without(params, 'task') }, withoutParam(bytes, 'task'));
+}
+
+/** What of a message is meant for the gateway alone. */
+interface Own {
+  readonly state?: boolean;
+  readonly task?: boolean;
+}
+
+function withoutOwn(message: JsonObject, { state, task }: Own): JsonObject {
+  if ((!state && !task) || !isJsonObject(message.params)) return message;
+  const params = state ? without(message.params, 'requestState') : message.params;
+  const meta = task && isJsonObject(params._meta) ? { _meta: without(params._meta, TASK_KEY) } : {};
+  return { ...message, params: { ...params, ...meta } };
+}
+
+/** The text of a message that was parsed strictly, without what is the gateway's own and otherwise as it is. */
+function withoutOwnBytes(bytes: Uint8Array, { state, task }: Own): Uint8Array {
+  const message = parseWithSource(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
+  if (!isJsonObject(message) || !isJsonObject(message.params)) return bytes;
+  const { _meta: meta } = message.params;
+  const params = edited(message.params, {
+    ...(state && { requestState: undefined }),
+    ...(task && isJsonObject(meta) && { _meta: edited(meta, { [TASK_KEY]: undefined }) }),
+  });
+  return Buffer.from(writeJson(edited(message, { params })));
 }
 
 /** The text of a message that was parsed strictly, without one of its params and otherwise as it is. */

@@ -67,11 +67,11 @@ async function dispatch(
 ): Promise<Answer> {
   const { principal } = await call.runtime.identity.identify(request);
   call.reach({ call, principal });
-  calls.add(principal.id, call.runtime.callsPerAgent);
+  calls.add(principal.agentKey, call.runtime.callsPerAgent);
   try {
     return await route(routes, request, principal);
   } finally {
-    calls.remove(principal.id);
+    calls.remove(principal.agentKey);
   }
 }
 

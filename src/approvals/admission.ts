@@ -7,9 +7,10 @@ import { type AgentLimits, refuseHold } from '../domain/agent-limits.ts';
 import type { Judged } from '../domain/approvals.ts';
 import { type CallSession, mayUse } from '../domain/call-session.ts';
 import type { EpochMs } from '../domain/clock.ts';
-import type { HeldContent, Hold, NewHold } from '../domain/hold.ts';
-import type { Admitted, AgentUsage } from '../domain/hold-store.ts';
+import type { Hold, NewHold } from '../domain/hold.ts';
+import type { Admitted, AgentUsage, OpenedHold } from '../domain/hold-store.ts';
 import { bindsSession } from '../domain/mcp-session.ts';
+import { boundTask } from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
 import { advance, hasRunOut, isOpen, openHold } from './machine.ts';
 import { outcomeErrorOf, sentAlready } from './outcome-errors.ts';
@@ -29,8 +30,8 @@ export interface AdmissionRequest {
   readonly idempotencyKey?: string;
   readonly session?: CallSession;
   readonly limits: AgentLimits;
-  /** Makes the record of a new hold and its content; called at most once. */
-  record(): { readonly record: NewHold; readonly content: HeldContent };
+  /** Makes the record of a new hold and what stands beside it; called at most once. */
+  record(): { readonly record: NewHold } & Omit<OpenedHold, 'hold'>;
 }
 
 export type Admission =
@@ -64,7 +65,8 @@ export function admit(
   const sent = latest && sentBefore(latest, asked);
   if (sent !== undefined) return refuse(sent);
   const denied = same.find(
-    (hold) => hold.state === 'DENIED' && (hold.task !== undefined || now < hold.endedAt + DENIAL_WITHOUT_TASK_MS),
+    (hold) =>
+      hold.state === 'DENIED' && (boundTask(hold.task) !== undefined || now < hold.endedAt + DENIAL_WITHOUT_TASK_MS),
   );
   if (denied !== undefined) return refuse(outcomeErrorOf(denied));
   return (latest && settleLatest(latest, asked, now)) ?? open(asked, usage, now);
@@ -111,9 +113,9 @@ export function readmit(asked: AdmissionRequest, hold: Hold, now: EpochMs): Admi
 
 function open(asked: AdmissionRequest, usage: () => AgentUsage, now: EpochMs): Admitted<Admission> {
   refuseHold(usage(), asked.limits, now);
-  const { record, content } = asked.record();
+  const { record, ...beside } = asked.record();
   const hold = openHold(record, now);
-  return { opened: { hold, content }, answer: { kind: 'new', hold } };
+  return { opened: { hold, ...beside }, answer: { kind: 'new', hold } };
 }
 
 const ofAnotherSession = ({ id }: Hold): GatewayError =>

@@ -9,13 +9,14 @@ import { type HeaderList, withoutField } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
 import { approvedFields, bindsSession } from '../domain/mcp-session.ts';
 import type { Party } from '../domain/principal.ts';
+import { boundTask, type Task } from '../domain/task.ts';
 
 /** What a vote is bound to. */
 export type BindingFacts = Pick<
   Hold,
   'actionDigest' | 'principal' | 'requirements' | 'decisionDigest' | 'factsDigest' | 'nonce' | 'deadline'
 > & {
-  readonly task?: { readonly id: string; readonly revision: number };
+  readonly task?: Pick<Task, 'id' | 'revision'> & Partial<Pick<Task, 'provenance'>>;
   readonly session?: CallSession;
 };
 
@@ -41,11 +42,16 @@ export function factsDigest({ classification, destinations }: Pick<Facts, 'class
  * facts, and has the digest of that version.
  */
 export function bindingDigest(facts: BindingFacts): Digest {
+<<<<<<< HEAD
   const { factsDigest: digest } = facts;
   return canonicalDigest(digest === undefined ? 'countersign/hold/v1' : 'countersign/hold/v2', {
+=======
+  const task = boundTask(facts.task);
+  return canonicalDigest('countersign/hold/v1', {
+>>>>>>> main
     actionDigest: facts.actionDigest,
     principal: boundCaller(facts.principal),
-    task: facts.task === undefined ? null : { id: facts.task.id, revision: facts.task.revision },
+    task: task === undefined ? null : { id: task.id, revision: task.revision },
     decisionDigest: facts.decisionDigest,
     nonce: facts.nonce,
     deadline: facts.deadline,

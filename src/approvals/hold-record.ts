@@ -105,13 +105,13 @@ function textOf(action: Action): string | undefined {
 }
 
 export function heldPrincipal(principal: Principal, owners: readonly string[]): HeldPrincipal {
-  const { agentKey, kind, trustDomain, spiffeId, keyThumbprint, client, name, onBehalfOf } = principal;
+  const { kind, trustDomain, spiffeId, spiffeKey, keyThumbprint, client, name, onBehalfOf } = principal;
   return {
     ...heldParty(principal),
     kind,
-    agentKey,
     ...(trustDomain === undefined ? {} : { trustDomain }),
     ...(spiffeId === undefined ? {} : { spiffeId }),
+    ...(spiffeKey === undefined ? {} : { spiffeKey }),
     ...(keyThumbprint === undefined ? {} : { keyThumbprint }),
     ...(client === undefined ? {} : { client }),
     ...(name === undefined ? {} : { name }),
@@ -120,9 +120,10 @@ export function heldPrincipal(principal: Principal, owners: readonly string[]): 
   };
 }
 
-const heldParty = ({ id, issuer, subject, person }: Party): Party => ({
+const heldParty = ({ id, issuer, subject, person, agentKey }: Party): Party => ({
   ...{ id, issuer, subject },
   ...(person === undefined ? {} : { person }),
+  ...(agentKey === undefined || agentKey === id ? {} : { agentKey }),
 });
 
 const LONGEST_HEADING = 200;

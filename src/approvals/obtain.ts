@@ -8,6 +8,7 @@ import { type Clearance, clearReleased } from '../domain/clearance.ts';
 import type { Approval } from '../domain/decision.ts';
 import { defined } from '../domain/defined.ts';
 import type { Hold } from '../domain/hold.ts';
+import { boundTask } from '../domain/task.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { type Admission, type AdmissionRequest, admit, readmit } from './admission.ts';
 import { bindingDigest, formerRequestDigest, requestDigest } from './binding.ts';
@@ -33,8 +34,9 @@ export async function obtain(context: ApprovalContext, request: HoldRequest): Pr
 async function enter(context: ApprovalContext, request: HoldRequest): Promise<string> {
   if (request.session === undefined && isBoundToSession(request.decision.requirements))
     throw new GatewayError('session_required', 'The approval of this call is bound to a session, and it came in none.');
-  const digest = requestDigest(request.principal, request.task?.id, request.action);
-  const former = formerRequestDigest(request.principal, request.task?.id, request.action);
+  const task = boundTask(request.task);
+  const digest = requestDigest(request.principal, task?.id, request.action);
+  const former = formerRequestDigest(request.principal, task?.id, request.action);
   const key = request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey };
   const asked: AdmissionRequest = {
     ...key,
@@ -44,7 +46,7 @@ async function enter(context: ApprovalContext, request: HoldRequest): Promise<st
     ...(request.session && { session: request.session }),
     limits: context.limits(),
     record() {
-      const owners = context.owners(request.principal.id);
+      const owners = context.owners(request.principal);
       refuseWithoutReviewer(
         request.decision.requirements,
         heldPrincipal(request.principal, owners),
@@ -52,7 +54,7 @@ async function enter(context: ApprovalContext, request: HoldRequest): Promise<st
       );
       // Made first, because it may throw: nothing is traced for a call that cannot be held.
       const content = heldContent(request);
-      return { record: recordHold(request, digest, owners), content };
+      return { record: recordHold(request, digest, owners), content, reserves: request.reserves };
     },
   };
   const admission = await (request.resumes === undefined
@@ -72,7 +74,13 @@ function admitted(
 ): Promise<Admission> {
   const { requestDigest, formerRequestDigest } = asked;
   return context.store.admit<Admission>(
-    { ...key, ...defined({ formerRequestDigest }), principalId: request.principal.id, requestDigest },
+    {
+      ...key,
+      ...defined({ formerRequestDigest }),
+      principalId: request.principal.id,
+      agentKey: request.principal.agentKey,
+      requestDigest,
+    },
     (known, usage, now) => {
       // Checked inside the transaction, so that no hold is opened after a suspension has closed the agent's other
       // holds.
@@ -149,7 +157,7 @@ async function release(context: ApprovalContext, request: HoldRequest, hold: Hol
   const standing = standingOf(hold, fresh);
   if ('changed' in standing) throw await invalidated(context, hold, standing.changed);
   // The caller's token may say more about its people by now: an issuer that has a person claim since.
-  const caller = heldPrincipal(fresh.principal, context.owners(fresh.principal.id));
+  const caller = heldPrincipal(fresh.principal, context.owners(fresh.principal));
   if (hold.votes.some(({ reviewer }) => conflictOf(caller, reviewer) !== undefined))
     throw await invalidated(context, hold, 'Somebody who approved it may not decide on calls of this caller.');
   const { decision } = standing.verdict;

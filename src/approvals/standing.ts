@@ -6,15 +6,20 @@ import type { Judged, Verdict } from '../domain/approvals.ts';
 import { appeared, asHeld, stricter } from '../domain/facts.ts';
 import type { Hold } from '../domain/hold.ts';
 import { bindsSession } from '../domain/mcp-session.ts';
+<<<<<<< HEAD
 import { callerDigest, factsDigest } from './binding.ts';
+=======
+import { boundTask } from '../domain/task.ts';
+import { callerDigest } from './binding.ts';
+>>>>>>> main
 
 /** The verdict that counts for the held call, or what changed (a sentence). */
 export type Standing = { readonly verdict: Verdict } | { readonly changed: string };
 
 export function standingOf(hold: Hold, judged: Judged): Standing {
   if (callerDigest(hold.principal) !== callerDigest(judged.principal)) return { changed: 'The caller changed.' };
-  if (hold.task?.id !== judged.task?.id || hold.task?.revision !== judged.task?.revision)
-    return { changed: 'The task changed.' };
+  const [then, now] = [boundTask(hold.task), boundTask(judged.task)];
+  if (then?.id !== now?.id || then?.revision !== now?.revision) return { changed: 'The task changed.' };
   const { facts } = hold;
   const verdict = facts === undefined ? judged : judged.on(stricter(facts, judged.facts));
   const difference = differenceOf(hold, verdict);

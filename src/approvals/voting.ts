@@ -6,7 +6,7 @@ import { type Assurance, assuranceWords, strictestOf, unmetBy } from '../domain/
 import type { EpochMs } from '../domain/clock.ts';
 import type { Requirement } from '../domain/decision.ts';
 import type { Hold, Vote } from '../domain/hold.ts';
-import { samePerson } from '../domain/person.ts';
+import { type NamedAgent, samePerson } from '../domain/person.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { type ErrorCode, GatewayError } from '../errors.ts';
 import { requirementsOf } from './escalation.ts';
@@ -22,7 +22,7 @@ export interface ReviewerStatus {
   /** Subjects, ids or person claims of reviewers whose votes do not count. */
   suspended(): ReadonlySet<string>;
   /** Subjects, ids or person claims of the people registered as accountable for an agent. */
-  owners(agentId: string): readonly string[];
+  owners(agent: NamedAgent): readonly string[];
 }
 
 /**
@@ -88,7 +88,7 @@ export function judgeRevocation(
 function eligibleTiers(hold: Hold, reviewer: Reviewer, now: EpochMs, status: ReviewerStatus): readonly Requirement[] {
   // Owners who were registered after the hold was opened count too, and people who were owners then stay excluded from
   // this hold.
-  const owners = [...hold.principal.owners, ...status.owners(hold.principal.id)];
+  const owners = [...hold.principal.owners, ...status.owners(hold.principal)];
   if (conflictOf({ ...hold.principal, owners }, reviewer) !== undefined) {
     throw refusal(
       hold,

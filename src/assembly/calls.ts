@@ -1,17 +1,20 @@
 // The way of a call: the pipeline and its steps, and what counts or cuts calls that are under way.
 
 import { actionDigest, formerActionDigest } from '../actions/digest.ts';
+import { requestDigest } from '../approvals/binding.ts';
 import { decisionRecord, outcomeRecord } from '../audit/records.ts';
 import type { CredentialBroker } from '../credentials/broker.ts';
 import type { Approvals } from '../domain/approvals.ts';
 import type { Call } from '../domain/call.ts';
 import type { Suspending } from '../domain/suspension.ts';
+import type { TaskDesk } from '../domain/task-desk.ts';
 import { createPipeline, WAYS } from '../pipeline.ts';
 import { createSuspending } from '../reactions/suspend.ts';
 import { createViolations, noteDenials } from '../reactions/violations.ts';
 import { AgentCalls } from '../steps/call-slots.ts';
 import { createOpenCalls, type OpenCalls } from '../steps/open-calls.ts';
 import { createSteps } from '../steps/steps.ts';
+import { Desk } from '../tasks/desk.ts';
 import { callLine } from '../telemetry/call-line.ts';
 import type { AgentAddresses } from './agent-addresses.ts';
 import { answerCall } from './answer.ts';
@@ -32,6 +35,9 @@ export interface Calls {
   run(call: Call): Promise<void>;
   readonly agentCalls: AgentCalls;
   readonly openCalls: OpenCalls;
+  readonly desk: TaskDesk;
+  /** Cuts the streams of tasks that have ended, and takes back what was minted for them. False: not all of it yet. */
+  stopTasks(taskIds: readonly string[]): Promise<boolean>;
   readonly suspend: Suspending;
 }
 
@@ -42,6 +48,11 @@ export function createCalls(
 ): Calls {
   const agentCalls = new AgentCalls();
   const openCalls = createOpenCalls(store.suspensions, clock, WAYS.cut);
+  const stopTasks = async (taskIds: readonly string[]): Promise<boolean> => {
+    openCalls.cutTasks(new Set(taskIds));
+    return (await Promise.all(taskIds.map((taskId) => broker.revokeFor({ taskId })))).every(Boolean);
+  };
+  const desk = new Desk({ audit, clock, tasks: store.tasks, limits: () => live.config().limits, stop: stopTasks });
   const revokeCredentials: CredentialBroker['revokeFor'] = (whose) => broker.revokeFor(whose);
   const suspend = createSuspending({
     ...{ audit, clock, revokeCredentials },
@@ -55,17 +66,18 @@ export function createCalls(
   });
   shutdown.add(store.holds.subscribe(noteDenials(violations)));
   const steps = createSteps({
-    ...{ agentCalls, approvals, audit, broker, clock, forwarder, log, metrics, openCalls, tracing, violations },
-    webSockets,
+    ...{ agentCalls, approvals, audit, broker, clock, desk, forwarder, log, metrics, openCalls, tracing },
+    ...{ violations, webSockets },
     ...{ decisionRecord, outcomeRecord, callLine },
     ways: WAYS,
     tasks: store.tasks,
     marks: store.marks,
+    meters: store.meters,
     suspensions: store.suspensions,
     watch: store.watch,
-    digests: { of: actionDigest, former: formerActionDigest },
+    digests: { of: actionDigest, former: formerActionDigest, request: requestDigest },
     runtime: live.runtime,
     answer: (failed) => answerCall(failed, addresses),
   });
-  return { run: createPipeline(steps), agentCalls, openCalls, suspend };
+  return { run: createPipeline(steps), agentCalls, openCalls, suspend, desk, stopTasks };
 }

@@ -8,9 +8,10 @@ import type { CredentialTools } from '../credentials/credential-type.ts';
 import { createProvider, requestSigning } from '../credentials/types.ts';
 import { leftBehind } from '../domain/deciding-fields.ts';
 import type { Policy } from '../domain/decision.ts';
-import type { Mount, SharedMount, SingleMount } from '../domain/mount.ts';
+import type { Mount, MountTasks, SharedMount, SingleMount } from '../domain/mount.ts';
 import type { AnsweringHandler, ProtocolHandler } from '../domain/protocol-handler.ts';
 import type { InboundRequest } from '../domain/request.ts';
+import { readUpstreamName } from '../domain/server-names.ts';
 import type { IdentityOptions } from '../identity/identity.ts';
 import { callsPerAgent, type DescriptorShares, shareOut } from '../listeners/descriptors.ts';
 import type { RouteShared } from '../mcp/shared-mount/route.ts';
@@ -52,12 +53,15 @@ export function compile(config: Config, { shares, tools, svids, route, mcp }: Co
     policy: compilePolicy(config),
     taints: new Map(Object.entries(config.taints).map(([name, { forMs }]) => [name, forMs])),
     mounts: new Map(
-      entries.map(([name, entry]) => [
-        name,
-        'url' in entry
-          ? createMount(name, entry, sizes, config, mcp.single)
-          : createSharedMount(name, entry, config, route, mcp.shared),
-      ]),
+      entries.map(([name, entry]) => {
+        const tasks = mountTasks(name, config);
+        return [
+          name,
+          'url' in entry
+            ? { ...createMount(name, entry, sizes, config, mcp.single), tasks }
+            : { ...createSharedMount(name, entry, config, route, mcp.shared), tasks },
+        ];
+      }),
     ),
     targets: new Map(
       entries.flatMap(([name, entry]) => ('url' in entry ? [[name, targetOptions(name, entry, svids)]] : [])),
@@ -76,13 +80,31 @@ export function poolSizes({ upstreams }: Config, shares: DescriptorShares): Read
   return shareOut(shares.upstreams, new Map(wanted));
 }
 
+/** Servers that share a mount share its sessions; the tool that opens a task for one is listed once, by the mount. */
+function mountTasks(name: string, { upstreams, tiers, resources, rules }: Config): MountTasks {
+  const { mount, server } = readUpstreamName(name);
+  const { protocol, requireTask: required, autoTask } = upstreams[name] ?? {};
+  const auto = autoTask === 'session';
+  const needed =
+    required !== undefined ||
+    rules.some(({ tier, match }) => tiers[tier ?? '']?.requireTask && (match.upstream ?? mount) === mount) ||
+    resources.some(({ requireTask, match }) => requireTask && (match.upstream ?? mount) === mount);
+  const offered = protocol === 'mcp' && needed;
+  return {
+    ...(required && { required }),
+    auto,
+    offered: offered && server === undefined,
+    sessions: auto || offered,
+  };
+}
+
 function createMount(
   name: string,
   upstream: UpstreamConfig,
   sizes: ReadonlyMap<string, number>,
   { limits, credentials }: Pick<Config, 'limits' | 'credentials'>,
   mcp: ProtocolHandler,
-): SingleMount {
+): Omit<SingleMount, 'tasks'> {
   const { host, pathname } = new URL(upstream.url);
   const { protocol, boundHeaders, forwardHeaders, websocket, traceContext, agentToken, allowedOrigins } = upstream;
   const credential = upstream.credential === undefined ? undefined : credentials[upstream.credential];
@@ -118,7 +140,7 @@ function createSharedMount(
   { limits }: Config,
   route: RouteShared,
   handler: AnsweringHandler,
-): SharedMount {
+): Omit<SharedMount, 'tasks'> {
   const descriptor = {
     ...({ name, authority: '', basePath: '', protocol: 'mcp', boundHeaders, allowedOrigins } as const),
     ...(agentToken !== undefined && { withheldHeaders: [agentToken] }),

@@ -22,7 +22,7 @@ import { certificateExpiries } from './certificate-files.ts';
 import { compile, identityOptions } from './compile.ts';
 import { agentScheme, type FoundationOptions, openFoundation } from './foundation.ts';
 import { openGatewayKeys } from './gateway-keys.ts';
-import { createHolding, keepRetention, refuseUnknownUpstream } from './holding.ts';
+import { createHolding, keepRetention, keyOfId, refuseUnknownUpstream } from './holding.ts';
 import { LiveConfig } from './live-config.ts';
 import { createMcp } from './mcp.ts';
 import { startNotices } from './notices.ts';
@@ -85,7 +85,9 @@ async function build(
   const proofs = createProofMemory(clock, store.once);
   const live = new LiveConfig({
     targets,
-    makeIdentity: (current) => createIdentity(identityOptions(current), { clock, log, metrics, proofs }),
+    makeIdentity: (current) =>
+      createIdentity(identityOptions(current), { clock, log, metrics, proofs, verified: store.agents.note }),
+    identityInForce: (identity) => store.suspensions.rekey((id) => keyOfId(identity, store.agents, id)),
   });
   shutdown.add(() => live.close());
   const broker = createCredentialBroker(foundation, keys, live, shutdown);
@@ -93,7 +95,7 @@ async function build(
   const addresses = createAgentAddresses(live, agentScheme(config));
   const calls = createCalls(foundation, { ...connections, addresses, approvals, broker, live }, shutdown);
   const sessions = createSharedSessions(seal, store.once, clock);
-  const mcp = createMcp(foundation, { approvals, forwarder, live, run: calls.run, seal, sessions });
+  const mcp = createMcp(foundation, { approvals, desk: calls.desk, forwarder, live, run: calls.run, seal, sessions });
 
   // The configuration in force.
   const tools = { clock, fetchJwtSvid: svids.jwt, fetchTrusting, ...(issuer && { signer: issuer }) };
@@ -117,7 +119,7 @@ async function build(
     operations: {
       audit,
       ...{ tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
-      revokeCredentials: (whose) => broker.revokeFor(whose),
+      stopTasks: calls.stopTasks,
       refuseUnknown: (what) => refuseUnknownUpstream(what, live.config()),
       suspend: calls.suspend,
       wakeNotifier: () => notifier.wake(),
@@ -134,12 +136,11 @@ async function build(
     ...{ addresses, clock, live, log, svids },
     run: calls.run,
     api: createAgentsApi({
-      ...{ approvals, audit, clock, log },
+      ...{ approvals, log },
       agentCalls: calls.agentCalls,
       tasks: store.tasks,
+      desk: calls.desk,
       parseJson: parseStrictJson,
-      revokeForTasks: async (ids) => void (await Promise.all(ids.map((taskId) => broker.revokeFor({ taskId })))),
-      limits: () => live.config().limits,
       longestWaitMs: () => live.config().limits.waitMs,
       document: async (path) => issuer?.document(path),
     }),

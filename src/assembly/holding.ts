@@ -3,6 +3,9 @@
 import { createApprovals } from '../approvals/approvals.ts';
 import type { Config } from '../config/schema.ts';
 import type { Approvals } from '../domain/approvals.ts';
+import type { Identity } from '../domain/identity.ts';
+import { agentKeyOf, type NamedAgent } from '../domain/person.ts';
+import type { SeenAgents } from '../domain/seen-agents.ts';
 import { refuseSuspended, type Suspended } from '../domain/suspension.ts';
 import { GatewayError } from '../errors.ts';
 import { startSuspensionEnds } from '../reactions/suspension-ends.ts';
@@ -18,7 +21,7 @@ export function createHolding(foundation: Foundation, live: LiveConfig, shutdown
     ...{ audit, tracing, metrics, log, instance },
     store: store.holds,
     limits: () => live.config().limits,
-    owners: (agentId) => live.config().identity.owners[agentId] ?? [],
+    owners: (agent) => ownersOf(agent, live, store.agents),
     suspended: () => new Set(live.config().reviewers.suspended),
     refuseSuspended: (call) => refuseSuspended(store.suspensions, call),
   });
@@ -43,4 +46,19 @@ export function keepRetention({ audit, clock, log, store }: Foundation, live: Li
   });
   shutdown.add(retention.close);
   void retention.sweep();
+}
+
+/** The key of the agent of an id: from the configuration where that says it, or else as the id was seen last. */
+export function keyOfId(identity: Identity, agents: SeenAgents, id: string): string | undefined {
+  return identity.agentKeyOf(id) ?? agents.keyOf(id);
+}
+
+/** The owners that `identity.owners` gives to the agent, by its key, or by this id or another one of the same key. */
+function ownersOf(agent: NamedAgent, live: LiveConfig, agents: SeenAgents): readonly string[] {
+  const { identity } = live.runtime();
+  const key = agentKeyOf(agent);
+  const isOfAgent = (name: string): boolean =>
+    name === agent.id || name === key || (key !== agent.id && keyOfId(identity, agents, name) === key);
+  const entries = Object.entries(live.config().identity.owners);
+  return entries.flatMap(([name, owners]) => (isOfAgent(name) ? owners : []));
 }

@@ -33,6 +33,8 @@ const needsRestart = ({
 export interface LiveConfigParts {
   readonly targets: Targets;
   makeIdentity(config: Config): Identity;
+  /** Told of each identity that is put in force. */
+  identityInForce(identity: Identity): void;
 }
 
 interface InForce {
@@ -63,7 +65,9 @@ export class LiveConfig {
     this.#compile = compile;
     const compiled = compile(config);
     this.#parts.targets.reconfigure(compiled.targets);
-    this.#inForce = { config, compiled, runtime: runtimeOf(compiled, this.#parts.makeIdentity(config), config) };
+    const identity = this.#parts.makeIdentity(config);
+    this.#inForce = { config, compiled, runtime: runtimeOf(compiled, identity, config) };
+    this.#parts.identityInForce(identity);
   }
 
   /**
@@ -81,7 +85,9 @@ export class LiveConfig {
     if (!sameIdentity) await identity.start();
     this.#parts.targets.reconfigure(compiled.targets);
     this.#inForce = { config, compiled, runtime: runtimeOf(compiled, identity, config) };
-    if (!sameIdentity) before.runtime.identity.close();
+    if (sameIdentity) return [];
+    this.#parts.identityInForce(identity);
+    before.runtime.identity.close();
     return [];
   }
 

@@ -5,6 +5,7 @@ import type { Approvals } from '../domain/approvals.ts';
 import type { Call } from '../domain/call.ts';
 import { sha256 } from '../domain/canonical.ts';
 import type { AnsweringHandler, ProtocolHandler } from '../domain/protocol-handler.ts';
+import type { TaskDesk } from '../domain/task-desk.ts';
 import type { WaitingCall } from '../mcp/cancellation.ts';
 import { createMcpHandler, type McpDependencies } from '../mcp/handler.ts';
 import { createOpenRequests } from '../mcp/open-requests.ts';
@@ -29,6 +30,7 @@ export interface McpSurroundings extends Pick<McpDependencies, 'forwarder'> {
   run(call: Call): Promise<void>;
   readonly seal: StateSealer;
   readonly sessions: SharedSessions;
+  readonly desk: TaskDesk;
 }
 
 export interface McpParts {
@@ -45,7 +47,7 @@ const PROGRESS_EVERY_MS = 10_000;
 
 export function createMcp(
   { audit, clock, log, store }: Foundation,
-  { approvals, forwarder, live, run, seal, sessions }: McpSurroundings,
+  { approvals, desk, forwarder, live, run, seal, sessions }: McpSurroundings,
 ): McpParts {
   const states = createRequestStates(seal, clock, store.once);
   const pins = createToolPins(store.toolPins, ({ event, upstream, tool, digest }) => {
@@ -68,7 +70,7 @@ export function createMcp(
   const refusal = refuseInMcp({ states, tasks });
   return {
     single: createMcpHandler({
-      ...{ approvals, clock, forwarder, log, pins, refusal, servers, states, tasks, waiting },
+      ...{ approvals, clock, desk, forwarder, log, pins, refusal, servers, states, tasks, waiting },
       policy: () => live.runtime().policy,
       options(upstream) {
         const entry = live.config().upstreams[upstream];
@@ -84,7 +86,7 @@ export function createMcp(
       progressEveryMs: PROGRESS_EVERY_MS,
     }),
     shared: createSharedHandler({
-      ...{ approvals, log, refusal, servers, sessions, waiting },
+      ...{ approvals, desk, log, refusal, servers, sessions, waiting },
       aliveEveryMs: PROGRESS_EVERY_MS,
       cursors: createSharedCursors(seal),
       version: VERSION,

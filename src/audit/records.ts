@@ -54,9 +54,13 @@ function recordText(members: Readonly<Record<string, string | undefined>>): Reco
  * Writes a text once and keeps it: a verified token has one principal for all its calls, and policy has one decision
  * for all calls that the same rules match.
  */
-const principalText = writtenOnce(({ id, issuer, spiffeId, proof, onBehalfOf }: Principal) =>
-  JSON.stringify({ id, issuer, spiffeId, proof, onBehalfOf: onBehalfOf.map((party) => party.id) }),
-);
+const principalText = writtenOnce((principal: Principal) => {
+  const { id, agentKey, issuer, spiffeId, proof, onBehalfOf } = principal;
+  return JSON.stringify({
+    ...{ id, agentKey: agentKey === id ? undefined : agentKey, issuer, spiffeId, proof },
+    onBehalfOf: onBehalfOf.map((party) => party.id),
+  });
+});
 
 const decisionText = writtenOnce((decision: Decision) =>
   JSON.stringify({

@@ -2,9 +2,10 @@
 // printed and refuse nothing. Reads secrets and files as `serve` does, and starts nothing.
 
 import { parseArgs } from 'node:util';
-import { loadConfig, warningsOf } from '../config/load.ts';
+import { type ConfigCheck, loadConfig, warningsOf } from '../config/load.ts';
 import { checkPolicy } from '../policy/check.ts';
 import { ConfigError, formatFaults } from '../settings/faults.ts';
+import { warnOfNewAgents } from './new-agents.ts';
 import { EXIT, type Io, runCommand, UsageError } from './terminal.ts';
 
 export const summary = 'check FILE                     say what is wrong with a configuration, or ok';
@@ -17,7 +18,7 @@ export function run(args: string[], io: Io): Promise<number> {
     const [path, ...rest] = positionals;
     if (path === undefined || rest.length > 0) throw new UsageError('Name one configuration file.');
     try {
-      const faults = warningsOf(await loadConfig(path, checkPolicy));
+      const faults = warningsOf(await loadConfig(path, checkAll));
       if (faults.length > 0) io.stdout.write(`${formatFaults({ file: path, faults })}\n`);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
@@ -28,3 +29,8 @@ export function run(args: string[], io: Io): Promise<number> {
     return EXIT.ok;
   });
 }
+
+const checkAll: ConfigCheck = (policy, whole) => [
+  ...checkPolicy(policy),
+  ...(whole === undefined ? [] : warnOfNewAgents(whole)),
+];

@@ -60,6 +60,7 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
     sheet.fact('extensions', action.upgrade.extensions.join(', ') || 'none offered');
   }
   sheet.fact('asked by', `${principal.id} (${principal.kind})`);
+  if (principal.agentKey !== undefined) sheet.fact('one agent', principal.agentKey);
   if (principal.spiffeId !== undefined) sheet.fact('workload', principal.spiffeId);
   if (principal.name !== undefined) sheet.fact('named', `${principal.name} (by its issuer)`);
   if (principal.client !== undefined) sheet.fact('client', principal.client);

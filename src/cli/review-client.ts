@@ -5,7 +5,10 @@ import { z } from 'zod';
 import { visible } from '../domain/visible-text.ts';
 import { CommandError, UsageError } from './terminal.ts';
 
-const party = z.object({ id: z.string(), issuer: z.string(), subject: z.string(), person: z.string().optional() });
+const party = z.object({
+  ...{ id: z.string(), issuer: z.string(), subject: z.string() },
+  ...{ person: z.string().optional(), agentKey: z.string().optional() },
+});
 
 const shownHold = z.object({
   id: z.string(),

@@ -13,6 +13,7 @@ import { ConfigError, type Fault, formatPath, type LocatedFault, locateFaults } 
 import type { ConfigContext } from '../settings/paths-and-secrets.ts';
 import { identity, reviewers } from './identities.ts';
 import { listeners } from './listeners.ts';
+import { meter } from './meters.ts';
 import { notifications } from './notifications.ts';
 import type { Sections } from './references/sections.ts';
 import { checkReferences } from './references.ts';
@@ -29,14 +30,14 @@ import { explain, faultsOf } from './zod-messages.ts';
 /** The sections that policy is made of. */
 type PolicyConfig = Pick<
   Config,
-  'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'destinations' | 'resources' | 'taints'
+  'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'destinations' | 'resources' | 'taints' | 'meters'
 >;
 
 /**
  * A further look at the policy, for example policy/check.ts. It also runs when other parts of the file are faulty;
- * harmless entries then replace those that could not be read.
+ * harmless entries then replace those that could not be read, and the file as a whole is undefined.
  */
-export type ConfigCheck = (config: PolicyConfig) => readonly Fault[];
+export type ConfigCheck = (config: PolicyConfig, whole: Config | undefined) => readonly Fault[];
 
 /** Reads and checks a file. Throws ConfigError. Reads secrets and files now, so a missing one is a fault. */
 export async function loadConfig(path: string, check: ConfigCheck = () => []): Promise<Config> {
@@ -73,7 +74,7 @@ export function parseConfig(
   const parsed = configSchema(context).safeParse(value, { error: explain });
   const shapeFaults = parsed.success ? [] : faultsOf(parsed.error);
   const sections = parsed.success ? parsed.data : readSections(value, context);
-  const faults = [...shapeFaults, ...checkReferences(sections), ...check(standIns(sections))];
+  const faults = [...shapeFaults, ...checkReferences(sections), ...check(standIns(sections), parsed.data)];
   const located = locateFaults(distinct(faults), document, lines);
   if (!parsed.success || faults.some(({ severity }) => severity === undefined)) throw new ConfigError(path, located);
   const config = deepFreeze({ ...parsed.data, upstreams: spellOut(parsed.data.upstreams) });
@@ -140,6 +141,7 @@ function readSections(value: unknown, context: ConfigContext): Sections {
     credentials: entries('credentials', credential(context)),
     signing: signing(context).safeParse(sections.signing).data,
     tiers: entries('tiers', tier()),
+    meters: entries('meters', meter()),
     sensitivity: sensitivity().catch([]).parse(sections.sensitivity),
     destinations: destinations().catch({}).parse(sections.destinations),
     unclassified: plainName().safeParse(sections.unclassified).data,
@@ -161,6 +163,7 @@ function standIns({
   sensitivity: labels,
   unclassified,
   destinations: trusted,
+  meters,
 }: Sections): PolicyConfig {
   const filled = <T>(entries: Readonly<Record<string, T | undefined>>, make: () => T): Record<string, T> =>
     Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, entry ?? make()]));
@@ -172,6 +175,7 @@ function standIns({
     resources: resources.map((entry, index) => entry ?? { id: `unread-${index}`, match: {} }),
     rules: rules.map((entry, index) => entry ?? { id: `unread-${index}`, match: {}, decide: 'deny' }),
     tiers: filled(tiers, () => tier().parse({ reviewers: ['group:unread'] })),
+    meters: filled(meters, () => meter().parse({ match: {}, per: ['all'], window: '1h' })),
     upstreams: filled(upstreams, () => upstream({ folder: '/', env: {} }).parse({ url: 'https://unread.invalid' })),
   };
 }

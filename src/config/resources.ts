@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { OPERATIONS } from '../domain/classification.ts';
+import { requireTask } from '../settings/require-task.ts';
 import { entryId, match, people } from './rules.ts';
 
 /** A name that conditions compare: a label, an environment, a mark. */
@@ -71,8 +72,5 @@ export const resource = () =>
       .boolean()
       .exactOptional()
       .describe('Whether what a marked caller writes there marks those who read it; default false'),
-    requireTask: z
-      .union([z.literal(true), z.literal('attested')], { error: 'Write `true` or `attested`.' })
-      .exactOptional()
-      .describe('Whether calls that touch it need a task: true for any, attested for one that an issuer vouches for'),
+    requireTask: requireTask('calls that touch it'),
   });

@@ -3,7 +3,8 @@
 
 import { z } from 'zod';
 import { isName } from '../domain/name.ts';
-import { OWNER, type TierPeople } from '../domain/tier.ts';
+import { needsOf, OWNER, type TierPeople } from '../domain/tier.ts';
+import { requireTask } from '../settings/require-task.ts';
 import { duration } from '../settings/units.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
@@ -85,6 +86,14 @@ const need = () =>
 const ONE_FORM = 'Remove this key, or `require`: with `require`, each entry says who decides there.';
 const NOBODY = 'This key is required. Write a list, or write `require` in its place.';
 
+const DECIDE_WITHIN_MS = 15 * 60_000;
+
+/** People who are asked only after that get the same time. */
+function defaultDecideWithinMs(people: TierPeople): number {
+  const last = Math.max(0, ...needsOf(people).map(({ escalate }) => escalate?.afterMs ?? 0));
+  return last < DECIDE_WITHIN_MS ? DECIDE_WITHIN_MS : last + DECIDE_WITHIN_MS;
+}
+
 export const tier = () =>
   z
     .strictObject({
@@ -97,8 +106,8 @@ export const tier = () =>
         .exactOptional()
         .describe('In place of reviewers, count and escalate: one entry for each seat; each needs people of its own'),
       decideWithin: duration({ least: '1s', most: '30d' })
-        .prefault('15m')
-        .describe('How long reviewers may take; default 15m'),
+        .exactOptional()
+        .describe('How long reviewers may take; default 15m, counted from the last escalation if that comes later'),
       useWithin: duration({ least: '1s', most: '7d' })
         .prefault('2m')
         .describe('How long an approval can be used; default 2m'),
@@ -115,6 +124,7 @@ export const tier = () =>
         .describe('Whether the agent is told the reason of a denial; default false'),
       notify: notify().exactOptional().describe('Names under `notifications.channels` that are told of each hold'),
       escalate: escalate().exactOptional().describe('A second group, after a while'),
+      requireTask: requireTask('calls that it decides on'),
     })
     .superRefine((tier, issues) => {
       const { reviewers, require } = tier;
@@ -123,12 +133,12 @@ export const tier = () =>
       for (const key of ['reviewers', 'count', 'escalate'] as const)
         if (require !== undefined && tier[key] !== undefined) fault(key, ONE_FORM);
     })
-    .transform(({ decideWithin, useWithin, reviewers, count, escalate, require, ...rest }) => {
+    .transform(({ decideWithin: written, useWithin, reviewers, count, escalate, require, ...rest }) => {
       const people: TierPeople =
         require === undefined
           ? { reviewers: reviewers ?? [], count: count ?? 1, ...(escalate && { escalate }) }
           : { require };
-      return { ...rest, ...people, decideWithinMs: decideWithin, useWithinMs: useWithin };
+      return { ...rest, ...people, decideWithinMs: written ?? defaultDecideWithinMs(people), useWithinMs: useWithin };
     });
 
 export const match = () =>

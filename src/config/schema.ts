@@ -9,6 +9,7 @@ import type { ConfigContext } from '../settings/paths-and-secrets.ts';
 import { identity, reviewers } from './identities.ts';
 import { limits } from './limits.ts';
 import { listeners } from './listeners.ts';
+import { meter, meterName } from './meters.ts';
 import { notifications } from './notifications.ts';
 import { destinations, plainName, resource, sensitivity } from './resources.ts';
 import { retention } from './retention.ts';
@@ -41,6 +42,7 @@ export const configSchema = (context: ConfigContext) =>
     ),
     taints: z.record(plainName(), taint()).default({}).describe('Marks on those who have read something, by name'),
     resources: z.array(resource()).default([]).describe('What things are: all entries that match a call add up'),
+    meters: z.record(meterName(), meter()).default({}).describe('What is counted over calls, for conditions'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
     violations: violations().default([]).describe('What happens to agents that are refused again and again'),
     notifications: notifications(context).describe('How people are told that something waits for them'),

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { SERVER_NAME } from '../domain/server-names.ts';
 import { fieldName } from '../settings/field-name.ts';
 import type { ConfigContext } from '../settings/paths-and-secrets.ts';
+import { requireTask } from '../settings/require-task.ts';
 import { duration } from '../settings/units.ts';
 import { checkAddress, destination } from './destination.ts';
 
@@ -31,6 +32,11 @@ const mount = () => ({
     .exactOptional()
     .describe('Header field that carries the agent’s token; default authorization'),
   websocket: z.boolean().default(false).describe('Whether WebSocket upgrades pass; default false'),
+  requireTask: requireTask('its calls'),
+  autoTask: z
+    .literal('session', { error: 'Write `session`.' })
+    .exactOptional()
+    .describe('session: opens a task for each MCP session, or `sid` of the token, that has none; default: no'),
   boundHeaders: z
     .array(boundField())
     .default([])

@@ -7,7 +7,7 @@ import type { CredentialLedger, CredentialProvider, OutstandingCredential } from
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { Secret } from '../domain/secret.ts';
-import { keyOf, type Suspended } from '../domain/suspension.ts';
+import { type Stopped, stops } from '../domain/suspension.ts';
 import { faultName, unavailable } from './broker-provider.ts';
 import type { Sealer } from './seal.ts';
 
@@ -46,7 +46,7 @@ export interface Intent {
 /** Which credentials to take back early; every member that is given must agree. */
 export interface RevocationFilter {
   /** All whose call this suspension would stop. */
-  readonly suspended?: Suspended;
+  readonly suspended?: Stopped;
   /** Of a shared credential: the task under which it is shared. */
   readonly taskId?: string;
   readonly holdId?: string;
@@ -263,7 +263,7 @@ export function matchesRequest(facts: RevocationFacts, filter: RevocationFilter)
   const asked = (Object.keys(rest) as (keyof typeof rest)[]).filter((key) => rest[key] !== undefined);
   return (
     (suspended !== undefined || asked.length > 0) &&
-    (suspended === undefined || facts.keys?.includes(keyOf(suspended)) === true) &&
+    (suspended === undefined || (facts.keys !== undefined && stops(suspended, facts.keys))) &&
     asked.every((key) => facts[key] === rest[key])
   );
 }

@@ -34,7 +34,7 @@ export interface ActionBody {
   readonly digest: Digest;
   /**
    * What approvals bind in place of the bytes, where some of them only number the message: for MCP the message without
-   * its JSON-RPC id, progress token, trace context and the gateway's own requestState (actions/mcp-message.ts). What is
+   * its JSON-RPC id, progress token, trace context and the gateway's own members (actions/mcp-message.ts). What is
    * sent is the bytes.
    */
   readonly identity?: Digest;
@@ -58,6 +58,8 @@ export interface RpcTransport {
   readonly streams: boolean;
   /** A requestState that this gateway gave out, taken off the message. Not yet verified. */
   readonly requestState?: string;
+  /** The task of the gateway's that the message names (`_meta["countersign/task"]`), taken off the message. */
+  readonly namedTask?: string;
   /** Whether the message continues a round trip of the upstream (`inputResponses` or the upstream's requestState). */
   readonly continues: boolean;
   /** The client takes a task for an answer to this request. */

@@ -7,6 +7,7 @@ import type { Clearance } from './clearance.ts';
 import type { Approval, Decision } from './decision.ts';
 import type { Facts } from './facts.ts';
 import type { Hold } from './hold.ts';
+import type { MeterEntry } from './meter.ts';
 import type { PasskeyEvidence } from './passkey.ts';
 import type { Principal } from './principal.ts';
 import type { Reviewer } from './reviewer.ts';
@@ -36,6 +37,8 @@ export interface Judged extends Verdict {
 export interface HoldRequest extends Judged {
   readonly action: Action;
   readonly calls: readonly TaskCall[];
+  /** What a new hold reserves in meters. */
+  readonly reserves: readonly MeterEntry[];
   readonly idempotencyKey?: string;
   /** The session in which this very message came. */
   readonly session?: CallSession;

@@ -4,6 +4,7 @@
 import type { ErrorCode } from '../errors.ts';
 import type { EpochMs } from './clock.ts';
 import type { Identified } from './identity.ts';
+import type { Reservation } from './meter.ts';
 import type { InboundRequest } from './request.ts';
 import type { RuntimeConfig } from './runtime-config.ts';
 import type { Reached } from './stages.ts';
@@ -62,6 +63,8 @@ export class Call {
   counted = false;
   /** The upstream in whose pool the call has a place. */
   slot: string | undefined;
+  /** What the call holds in meters until it is sent or ends. */
+  reserved: Reservation | undefined;
   #reached: Reached = { call: this };
 
   constructor({ id, receivedAt, method, runtime, sink, upgrade, subcall, parse }: ArrivedCall) {

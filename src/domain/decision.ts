@@ -2,10 +2,11 @@
 
 import type { BodyNeed, Digest } from './action.ts';
 import type { Assurance } from './assurance.ts';
-import type { Classifiable, Classification, Destinations } from './classification.ts';
+import type { Classifiable, Classification, Destinations, TaskNeed } from './classification.ts';
 import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';
 import type { JsonObject } from './json.ts';
+import type { Metering } from './meter.ts';
 import type { Task, TaskCall } from './task.ts';
 import type { Escalation } from './tier.ts';
 
@@ -33,6 +34,8 @@ export interface Requirement {
   readonly reasonRequired: boolean;
   /** Whether the agent may be told the reason of a denial. */
   readonly tellAgent?: boolean;
+  /** Whether a call that this tier decides on needs a task; absent: no. */
+  readonly requireTask?: TaskNeed;
   readonly escalate?: Escalation;
 }
 
@@ -135,6 +138,8 @@ export interface Policy {
    * The facts that the rules which could match this call read. A decision then holds only until one of them changes.
    */
   factsRead(upstream: string, method: string, path: string): ReadonlySet<HistoryFact>;
+  /** The meters that count this call, and those that a rule for it reads. Never throws. */
+  meterings(call: Classifiable): readonly Metering[];
   /** What the configuration says of the action. Never throws: what cannot be evaluated counts as matching. */
   classify(call: Classifiable): Classification;
   /** Where the action leads. Looked for once, when it is first asked for. Never throws. */

@@ -4,6 +4,7 @@
 import type { Digest } from './action.ts';
 import type { EpochMs } from './clock.ts';
 import type { HeldContent, Hold, HoldState, PendingHold } from './hold.ts';
+import type { MeterEntry } from './meter.ts';
 
 /** What one agent has in the store. */
 export interface AgentUsage {
@@ -61,9 +62,17 @@ export interface HoldChange<T> {
   readonly answer: T;
 }
 
+/** A new hold, with what is stored beside its record in the same transaction. */
+export interface OpenedHold {
+  readonly hold: PendingHold;
+  readonly content: HeldContent;
+  /** What it reserves in meters until it is sent or ends. */
+  readonly reserves: readonly MeterEntry[];
+}
+
 /** What `choose` has the store write, if anything, and what it answers. */
 export interface Admitted<T> {
-  readonly opened?: { readonly hold: PendingHold; readonly content: HeldContent };
+  readonly opened?: OpenedHold;
   /** `from` is one of the holds that `choose` was shown. */
   readonly changed?: { readonly from: Hold; readonly to: Hold };
   readonly answer: T;
@@ -84,6 +93,8 @@ export interface HoldStore {
   admit<T>(
     key: {
       readonly principalId: string;
+      /** Whose usage counts. */
+      readonly agentKey: string;
       readonly requestDigest: Digest;
       readonly formerRequestDigest?: Digest;
       readonly idempotencyKey?: string;

@@ -71,12 +71,12 @@ export interface HeldTaskWords extends TaskWords {
 
 export interface HeldPrincipal extends Party {
   readonly kind: IssuerKind;
-  /** Whose facts and suspensions it has. Not bound; absent in holds of earlier versions, where it is the id. */
-  readonly agentKey?: string;
   readonly trustDomain?: string;
   readonly keyThumbprint?: string;
   /** The SPIFFE ID of the caller's X.509-SVID, when its token of another issuer is bound to that certificate. Bound. */
   readonly spiffeId?: string;
+  /** The agent key of that SVID, where it is another text. Not bound. */
+  readonly spiffeKey?: string;
   /**
    * The client that got the caller's token, and the issuer's name for the caller. They are shown and never compared, so
    * they are not bound.

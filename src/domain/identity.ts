@@ -42,6 +42,8 @@ export interface Identity {
    * promise when the token was verified before and is still good; every call re-checks its expiry.
    */
   identify(request: InboundRequest): Identified | Promise<Identified>;
+  /** The key of the agent of an id, as far as the id alone says: that of a SPIFFE ID of a trust domain that is trusted. */
+  agentKeyOf(id: string): string | undefined;
   status(): readonly IssuerStatus[];
   /** Begins fetching keys. Does not throw when an issuer is down: that issuer's tokens are refused until it is back. */
   start(): Promise<void>;

@@ -2,6 +2,7 @@
 // mount.
 
 import type { Action, BodyNeed, Protocol } from './action.ts';
+import type { TaskNeed } from './classification.ts';
 import type { LeftBehind } from './deciding-fields.ts';
 import type { HeaderList } from './headers.ts';
 import type { Principal } from './principal.ts';
@@ -10,6 +11,8 @@ import type { InboundRequest } from './request.ts';
 
 interface CommonMount {
   readonly name: string;
+  readonly protocol: Protocol;
+  readonly tasks: MountTasks;
   /** MCP: origins of web pages that may call. */
   readonly allowedOrigins?: readonly string[];
   /**
@@ -19,10 +22,21 @@ interface CommonMount {
   classify(request: InboundRequest, need: BodyNeed): Action | Promise<Action>;
 }
 
+/** What a mount has to do with tasks. */
+export interface MountTasks {
+  /** What its calls need. */
+  readonly required?: TaskNeed;
+  /** Whether one is opened for each session that has none. */
+  readonly auto: boolean;
+  /** MCP: whether the gateway lists its own tool that opens one. */
+  readonly offered: boolean;
+  /** Whether a session may have one. */
+  readonly sessions: boolean;
+}
+
 /** One upstream. */
 export interface SingleMount extends CommonMount {
   readonly kind: 'single';
-  readonly protocol: Protocol;
   /** Where its calls go, as configured. A mount whose URL has changed is another destination. */
   readonly url: string;
   /** Whether upgrades to WebSocket pass. */

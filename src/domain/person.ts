@@ -46,3 +46,8 @@ export function groupByPerson<Member extends Named>(parties: readonly Member[]):
 export function chainOf(principal: Party & Pick<Principal, 'onBehalfOf'>): readonly Party[] {
   return [principal, ...principal.onBehalfOf];
 }
+
+/** What names an agent: its id, and its key where that is another text. */
+export type NamedAgent = Pick<Party, 'id' | 'agentKey'>;
+
+export const agentKeyOf = ({ id, agentKey = id }: NamedAgent): string => agentKey;

@@ -16,6 +16,8 @@ export interface Party {
    * does not say. Compared by domain/person.ts, beside subject and id, never instead of them.
    */
   readonly person?: string;
+  /** Which agent it is (`agentKey` of its issuer), where that is not its id and the token says so. */
+  readonly agentKey?: string;
 }
 
 /** The types of issuer (identity/issuers.ts): what `type` says in an entry of `identity.issuers`. */
@@ -38,6 +40,8 @@ export interface Principal extends Party {
    * principal it is `id`.
    */
   readonly spiffeId?: string;
+  /** The agent key of that SVID, where it is another text. */
+  readonly spiffeKey?: string;
   /** How the caller proved itself. */
   readonly proof: 'jwt' | 'jwt-svid' | 'x509-svid';
   /**

@@ -4,7 +4,7 @@
 import { GatewayError } from '../errors.ts';
 import type { EpochMs } from './clock.ts';
 import { nameKey } from './name.ts';
-import { type Named, personKeys } from './person.ts';
+import { type Named, type NamedAgent, personKeys } from './person.ts';
 
 /** What is suspended. */
 export type Suspended =
@@ -20,7 +20,10 @@ export type Suspended =
   | { readonly upstream: string }
   | { readonly everything: true };
 
-export type Suspension = Suspended & {
+/** With the agent key of a suspended id, where that is another text: every id of the key is suspended. */
+export type Stopped = Suspended & { readonly agentKey?: string };
+
+export type Suspension = Stopped & {
   /** `susp_` and random bits. */
   readonly id: string;
   readonly reason: string;
@@ -32,7 +35,7 @@ export type Suspension = Suspended & {
 };
 
 /** What is suspended, without when, why and by whom. */
-export function suspendedOf({ id: _, reason: __, by: ___, at: ____, until: _____, ...what }: Suspension): Suspended {
+export function suspendedOf({ id: _, reason: __, by: ___, at: ____, until: _____, ...what }: Suspension): Stopped {
   return what;
 }
 
@@ -49,12 +52,11 @@ export interface SuspendableTask {
   readonly ancestors?: readonly string[];
 }
 
-interface Caller extends Named {
-  /** Absent in holds of earlier versions. */
-  readonly agentKey?: string;
-  /** A second identity that it proved. */
+interface Caller extends Named, NamedAgent {
+  /** A second identity that it proved, and its agent key where that is another text. */
   readonly spiffeId?: string;
-  readonly onBehalfOf: readonly Named[];
+  readonly spiffeKey?: string;
+  readonly onBehalfOf: readonly (Named & NamedAgent)[];
 }
 
 export interface SuspensionOrder {
@@ -81,6 +83,11 @@ export interface SuspensionStore {
   get(id: string): Suspension | undefined;
   /** Ends one. Holds that it revoked stay revoked. Throws `not_found`. */
   lift(id: string, by: string): Promise<Suspension>;
+  /**
+   * Tells the key of the agent of an id, where it is known. Called at start, and whenever the issuers are configured anew:
+   * an id that was suspended under another key, or under none, stops its agent by the key of now as well.
+   */
+  rekey(agentKeyOf: (id: string) => string | undefined): void;
   /** Those in force, newest first. */
   list(): readonly Suspension[];
   /** Those whose time is over and that nobody has ended yet. They cover nothing any more. */
@@ -113,16 +120,26 @@ export function keyOf(what: Suspended): string {
   return 'everything';
 }
 
+/** One for what is suspended, and one for its agent. */
+export function keysOfStopped({ agentKey, ...what }: Stopped): readonly string[] {
+  return agentKey === undefined ? [keyOf(what)] : [keyOf(what), keyOf({ principal: agentKey })];
+}
+
+/** Whether this suspension stops calls with these keys (`keysOf`). */
+export const stops = (what: Stopped, keys: readonly string[]): boolean =>
+  keysOfStopped(what).some((key) => keys.includes(key));
+
 const personKey = (folded: string): string => `person ${folded}`;
 
 /** The keys of every suspension that would stop this call. */
 export function keysOf({ principal, task, action }: Suspendable): readonly string[] {
   const chain = [principal, ...principal.onBehalfOf];
-  const { agentKey, spiffeId } = principal;
-  const ids = [...chain.map(({ id }) => id), ...(spiffeId === undefined ? [] : [spiffeId])];
+  const { spiffeId, spiffeKey } = principal;
+  const ids = [...chain.map(({ id }) => id), ...present(spiffeId)];
+  const agents = [...ids, ...chain.flatMap(({ agentKey }) => present(agentKey)), ...present(spiffeKey)];
   const tasks = task === undefined ? [] : [task.id, ...(task.ancestors ?? [])];
   return [
-    ...[...ids, ...(agentKey === undefined ? [] : [agentKey])].map((id) => keyOf({ principal: id })),
+    ...agents.map((id) => keyOf({ principal: id })),
     ...chain.flatMap(personKeys).map(personKey),
     ...ids.flatMap((id) => trustDomainOf(id) ?? []).map((trustDomain) => keyOf({ trustDomain })),
     ...tasks.map((id) => keyOf({ task: id })),
@@ -130,6 +147,8 @@ export function keysOf({ principal, task, action }: Suspendable): readonly strin
     keyOf({ everything: true }),
   ];
 }
+
+const present = (text: string | undefined): readonly string[] => (text === undefined ? [] : [text]);
 
 /** SPIFFE ID, section 2: what stands between the scheme and the path. */
 const trustDomainOf = (id: string): string | undefined => /^spiffe:\/\/([^/]+)/.exec(id)?.[1];

@@ -11,6 +11,13 @@ export const DECISION = {
     'Open a task at /countersign/v1/tasks and send its id in Countersign-Task.',
   ),
   task_ended: refused(409, 'The task has ended', 'no', 'Open a new task.'),
+  task_required: refused(
+    403,
+    'This call needs a task',
+    'no',
+    'Open a task and name it: in Countersign-Task, in params._meta["countersign/task"], or with the tool ' +
+      'countersign_open_task. Do not look for another way.',
+  ),
   task_tree_full: refused(
     409,
     'The tree of the task is full',

@@ -15,6 +15,7 @@ import type { FetchDocument } from './keys/issuer-http.ts';
 import { createProofMemory, type ProofMemory } from './possession/dpop.ts';
 import { createPossession } from './possession/possession.ts';
 import { failedCheck, refusal } from './refusal.ts';
+import { parseSpiffeId } from './spiffe-id.ts';
 import { type PresentedToken, takeToken } from './tokens/bearer.ts';
 import { expired } from './tokens/claims.ts';
 import { ANSWER_TTL_MS } from './tokens/issuer-query.ts';
@@ -46,6 +47,8 @@ export interface IdentityParts {
   readonly fetch?: FetchDocument;
   /** Shared by the identities of one process. Default one of its own. */
   readonly proofs?: ProofMemory;
+  /** Told of each caller whose token or certificate was verified, and not of those that are remembered. */
+  verified?(principal: Principal): void;
 }
 
 /**
@@ -59,10 +62,8 @@ export interface IdentityParts {
  * await identity.start();
  * const { principal } = await identity.identify(request);
  */
-export function createIdentity(
-  options: IdentityOptions,
-  { clock, log, metrics, fetch = globalThis.fetch, proofs = createProofMemory(clock) }: IdentityParts,
-): Identity {
+export function createIdentity(options: IdentityOptions, parts: IdentityParts): Identity {
+  const { clock, log, metrics, fetch = globalThis.fetch, proofs = createProofMemory(clock), verified } = parts;
   const issuers = createTrustedIssuers(options, { clock, log, fetch });
   const svids = createSvidVerifier(issuers.domain, clock);
   const possession = createPossession(options, proofs, clock);
@@ -87,7 +88,9 @@ export function createIdentity(
 
   async function verifyCertificate(request: InboundRequest): Promise<Identified> {
     try {
-      return { principal: await svids.verify(request.peer) };
+      const principal = await svids.verify(request.peer);
+      verified?.(principal);
+      return { principal };
     } catch (thrown) {
       throw refused(thrown, undefined, request);
     }
@@ -114,9 +117,10 @@ export function createIdentity(
   ): Promise<Identified> {
     let issuer = cached?.issuerName;
     try {
-      const verified = cached ?? (await verifyToken(presented.token, key, (verifier) => (issuer = verifier.name)));
-      const principal = await withCertificate(await possession.prove(verified, presented, request), request);
+      const known = cached ?? (await verifyToken(presented.token, key, (verifier) => (issuer = verifier.name)));
+      const principal = await withCertificate(await possession.prove(known, presented, request), request);
       if (clock.now() >= principal.expiresAt) throw expired();
+      if (cached === undefined) verified?.(principal);
       return { principal, token: new Secret(presented.token) };
     } catch (thrown) {
       throw refused(thrown, issuer, request);
@@ -164,7 +168,8 @@ export function createIdentity(
     if (svid.id === principal.id) return { ...principal, expiresAt };
     if (!bound || principal.kind === 'spiffe')
       throw refusal('identity_conflict', 'certificate', 'The token and the client certificate name different callers.');
-    return { ...principal, spiffeId: svid.id, expiresAt };
+    const spiffeKey = svid.agentKey === svid.id ? {} : { spiffeKey: svid.agentKey };
+    return { ...principal, spiffeId: svid.id, ...spiffeKey, expiresAt };
   }
 
   /**
@@ -195,6 +200,10 @@ export function createIdentity(
 
   return {
     identify,
+    agentKeyOf(id) {
+      const svid = parseSpiffeId(id);
+      return svid && issuers.domain(svid.trustDomain)?.agentKeyOf(svid);
+    },
     status: () => issuers.verifiers.map(readStatus),
     start: issuers.start,
     close() {

@@ -12,6 +12,7 @@ import type { Principal } from '../domain/principal.ts';
 import type { HoldWait, ProtocolHandler } from '../domain/protocol-handler.ts';
 import { readUpstreamName } from '../domain/server-names.ts';
 import type { Armed, Decided } from '../domain/stages.ts';
+import type { TaskDesk } from '../domain/task-desk.ts';
 import type { Forwarder, ResponseSink } from '../domain/upstream.ts';
 import { GatewayError } from '../errors.ts';
 import { judgeAnswer } from './answer.ts';
@@ -21,6 +22,7 @@ import { type CancellationDependencies, heedCancellation, type WaitingCall } fro
 import { type HeldStream, openHeldStream } from './held-stream.ts';
 import { keptAlive } from './keep-alive.ts';
 import { createOpenRequests } from './open-requests.ts';
+import { answerOpenTask, withOwnTool } from './open-task.ts';
 import { oweAnswer } from './owed-answer.ts';
 import { checkParameterFields } from './parameter-fields.ts';
 import { refusalMessage, rpcError } from './refusal.ts';
@@ -54,6 +56,8 @@ export interface McpDependencies extends CancellationDependencies {
   readonly servers: Pick<SharedServers, 'ready' | 'sessionFields' | 'sinkOf'>;
   /** How MCP says a refusal. */
   readonly refusal: ProtocolHandler['refusal'];
+  /** Opens the tasks under which agents call. */
+  readonly desk: Pick<TaskDesk, 'open'>;
 }
 
 /** A client that asked for progress waits until the hold ends by its own deadlines. */
@@ -167,6 +171,8 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
     onHold: keep,
     onMessage(recognised, action) {
       const { upstream, tool, args, mcp } = action;
+      const opening = answerOpenTask(deps.desk, recognised, action);
+      if (opening !== undefined) return opening;
       // Only a tool call has arguments that fields can repeat.
       const definition = tool === undefined ? undefined : deps.pins.get(upstream, tool)?.definition;
       checkParameterFields(recognised.request.headers, args, definition, tool !== undefined && mcp?.stateless === true);
@@ -186,6 +192,7 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
         tools: {
           heldSuffix: heldToolSuffix,
           takesTasks: mcp?.stateless !== true && readUpstreamName(action.upstream).server === undefined,
+          own: (tools) => withOwnTool(armed.mount.tasks, action, tools),
           observe: (definition) => deps.pins.observe(action.upstream, definition, pinning),
           outlook: (tool) =>
             deps.policy().outlook(inputOf(armed, examine(toolCall(action, tool), principal), deps.clock)),

@@ -12,6 +12,8 @@ export interface ToolListOptions {
   outlook(tool: string): Outlook;
   /** Compares with the pin and keeps it; false leaves the tool out. */
   observe(definition: Json): boolean;
+  /** Puts the gateway's own tool into what the agent sees. */
+  own(tools: readonly Json[]): readonly Json[];
   /** The text after the descriptions of held tools; empty for none. */
   readonly heldSuffix: string;
   /** Whether the client learns from a tool's definition that its calls may become tasks (MCP 2025-11-25). */
@@ -28,9 +30,9 @@ export function isToolList(result: Json | undefined): result is JsonObject & { r
 
 export function visibleTools(
   tools: readonly Json[],
-  { outlook, observe, heldSuffix, takesTasks }: ToolListOptions,
+  { outlook, observe, own, heldSuffix, takesTasks }: ToolListOptions,
 ): readonly Json[] {
-  return tools.flatMap((tool) => {
+  const visible = tools.flatMap((tool) => {
     if (!observe(tool) || !isJsonObject(tool)) return [];
     const expected = outlook(String(tool.name));
     if (expected === 'deny') return [];
@@ -38,6 +40,7 @@ export function visibleTools(
     const held = takesTasks ? asTaskTool(tool) : tool;
     return [heldSuffix === '' ? held : edited(held, { description: describe(tool.description, expected, heldSuffix) })];
   });
+  return own(visible);
 }
 
 function describe(description: Json | undefined, expected: Outlook, suffix: string): string {

@@ -10,8 +10,9 @@ import { type Condition, compileCondition } from './conditions.ts';
 import { compileSending } from './destinations/sending.ts';
 import { EXTERNAL, refusePattern } from './destinations/trust-table.ts';
 import { type Language, languageOf } from './language.ts';
+import { compileAmount, compileDistinct } from './meters.ts';
 import { compilePath, type PathPattern } from './paths.ts';
-import { namesOf, type PolicyOptions, type ResourceOptions, type RuleOptions } from './rules.ts';
+import { type MeterOptions, namesOf, type PolicyOptions, type ResourceOptions, type RuleOptions } from './rules.ts';
 import { templateNames } from './scopes.ts';
 import { SELECTING } from './selector.ts';
 
@@ -22,6 +23,9 @@ export function checkPolicy(options: PolicyOptions): readonly Fault[] {
   return [
     ...checkDestinations(options.destinations),
     ...under('resources', options.resources, (resource) => checkResource(resource)),
+    ...Object.entries(options.meters ?? {}).flatMap(([name, meter]) =>
+      [...checkMeter(meter)].map((fault) => ({ ...fault, path: ['meters', name, ...fault.path] })),
+    ),
     ...under('rules', options.rules, (rule) => checkRule(rule, options, language, known)),
   ];
 }
@@ -106,7 +110,11 @@ function* checkDestinations(destinations: PolicyOptions['destinations']): Genera
     }
 }
 
-function* checkResource({ match, when, sendsTo = [] }: ResourceOptions): Generator<Fault> {
+function* checkResource({
+  match,
+  when,
+  sendsTo = [],
+}: Pick<ResourceOptions, 'match' | 'when' | 'sendsTo'>): Generator<Fault> {
   const pattern = compiled(match.path, compilePath);
   if (typeof pattern === 'string') yield { path: ['match', 'path'], message: pattern };
   yield* checkCondition(
@@ -145,6 +153,17 @@ function* checkTemplates({ credential, match }: RuleOptions, pattern: PathPatter
         : `The path has no parameter \`${name}\`. ${suggest(name, 'Parameters', known)}`.trimEnd();
     yield { path: ['credential'], message: instead };
   }
+}
+
+function* checkMeter(options: MeterOptions): Generator<Fault> {
+  yield* checkResource(options);
+  const { value, distinct } = options;
+  if (value !== undefined && distinct !== undefined)
+    yield { path: ['distinct'], message: 'Remove `value` or `distinct`: a meter adds amounts up, or counts values.' };
+  const amount = compiled(value, compileAmount);
+  if (typeof amount === 'string') yield { path: ['value'], message: amount };
+  const one = compiled(distinct, compileDistinct);
+  if (typeof one === 'string') yield { path: ['distinct'], message: one };
 }
 
 /** What the compiler made of the text, or the sentence with which it refused; undefined without a text. */

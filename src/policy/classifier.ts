@@ -4,9 +4,9 @@
 
 import type { Action } from '../domain/action.ts';
 import { type Classifiable, type Classification, OPERATIONS, type Operation } from '../domain/classification.ts';
+import { isLifecycle } from '../domain/mcp-lifecycle.ts';
 import type { CompiledRule } from './compiled-rule.ts';
 import { indexMatches } from './matcher.ts';
-import { isLifecycle } from './mcp-lifecycle.ts';
 import { readPath } from './paths.ts';
 import type { PolicyOptions, ResourceOptions } from './rules.ts';
 import { compileSelector, SelectedCall, select } from './selector.ts';

@@ -59,7 +59,8 @@ function requirementsOf(
 ): readonly Requirement[] {
   const options = tierOf(tier, tiers);
   if (tier === undefined || options === undefined) throw new TypeError('a hold rule needs a tier that exists');
-  const { decideWithinMs, useWithinMs, stepUp, assurance, bindSession, reasonRequired, tellAgent } = options;
+  const { decideWithinMs, useWithinMs, stepUp, assurance, bindSession, reasonRequired, tellAgent, requireTask } =
+    options;
   return needsOf(options).map(({ from, count, escalate }) => ({
     tier,
     ...(asksOwner({ from }) ? { reviewers: [], owner: true as const } : { reviewers: from }),
@@ -67,6 +68,7 @@ function requirementsOf(
     ...(assurance && { assurance }),
     ...(bindSession && { bindSession }),
     ...(tellAgent && { tellAgent }),
+    ...(requireTask && { requireTask }),
     ...(escalate && { escalate }),
   }));
 }

@@ -5,6 +5,7 @@
 import type { HistoryFact } from '../domain/facts.ts';
 import { compileProgram, type Program } from './cel/evaluate.ts';
 import { findGrowth } from './cel/growth.ts';
+import { FAILED, type Value } from './cel/values.ts';
 import { metersIn, readsOf } from './condition-reads.ts';
 import { type Language, languageOf, parseExpression } from './language.ts';
 import { type Literal, literalsOf } from './literals.ts';
@@ -36,6 +37,13 @@ export interface Condition {
   evaluate(variables: CallVariables): boolean | 'failed';
 }
 
+/** An expression that gives a value, such as an amount. */
+export interface ValueExpression {
+  readonly readsBody: boolean;
+  /** FAILED for what cannot be evaluated. */
+  evaluate(variables: CallVariables): Value;
+}
+
 /** The language where the configuration names nothing. */
 const PLAIN = languageOf({ meters: [] });
 
@@ -57,6 +65,24 @@ export function compileCondition(expression: string, language: Language = PLAIN)
     literals: literalsOf(ast),
     ...(growth !== undefined && { growth }),
     evaluate: evaluation(compileProgram(ast)),
+  };
+}
+
+/** As compileCondition, for an expression that gives a value of one of these CEL types. */
+export function compileValue(expression: string, types: readonly string[], language: Language): ValueExpression {
+  const { ast, type } = parseExpression(expression, language);
+  if (!types.includes(type) && !type.startsWith('dyn'))
+    throw new TypeError(`Write an expression that gives one of ${types.join(', ')}: this one gives ${type}.`);
+  const run = compileProgram(ast);
+  return {
+    readsBody: readsOf(ast).body,
+    evaluate(variables) {
+      try {
+        return run(variables);
+      } catch {
+        return FAILED;
+      }
+    },
   };
 }
 

@@ -6,6 +6,7 @@ import { canonicalDigest, canonicalText } from '../domain/canonical.ts';
 import type { Requirement } from '../domain/decision.ts';
 import { defined } from '../domain/defined.ts';
 import type { CompiledRule } from './compiled-rule.ts';
+import type { Meters } from './meters.ts';
 import type { PolicyOptions } from './rules.ts';
 
 export interface Digests {
@@ -13,7 +14,8 @@ export interface Digests {
   decision(matched: readonly CompiledRule[]): Digest;
 }
 
-export function createDigests(options: PolicyOptions, rules: readonly CompiledRule[]): Digests {
+export function createDigests(options: PolicyOptions, rules: readonly CompiledRule[], meters: Meters): Digests {
+  const contentOf = (rule: CompiledRule) => withMeters(contentOfRule(rule), rule, meters);
   const contents = rules.map(contentOf);
   const upstreams = Object.fromEntries(
     Object.entries(options.upstreams).map(([name, { protocol, credential, toolChanges, caseSensitive, ...more }]) => [
@@ -49,7 +51,7 @@ export function withPeople(decision: Digest, requirements: readonly Requirement[
  * A rule's content with its tier's spelled out. Lists whose order has no meaning are sorted. `notify` and messages are
  * left out, because they change nothing of what was approved.
  */
-function contentOf({ options, requirements }: CompiledRule) {
+function contentOfRule({ options, requirements }: CompiledRule) {
   const { match, when, tier: _, notify: __, message: ___, maintainer: ____, ...rest } = options;
   const [first, ...others] = requirements.map(contentOfRequirement);
   return {
@@ -62,6 +64,12 @@ function contentOf({ options, requirements }: CompiledRule) {
     },
     ...(first && (others.length === 0 ? { requirement: first } : { requirements: inOrder([first, ...others]) })),
   };
+}
+
+/** A rule that reads meters means another thing when one of them counts something else. */
+function withMeters<Content extends object>(content: Content, { condition }: CompiledRule, meters: Meters) {
+  const read = [...(condition?.metersRead ?? [])].sort();
+  return read.length === 0 ? content : { ...content, meters: read.map((name) => meters.named(name)?.id ?? null) };
 }
 
 function contentOfRequirement({ escalate, assurance, tellAgent: _, ...requirement }: Requirement) {

@@ -4,9 +4,9 @@
 
 import type { Action } from '../domain/action.ts';
 import { isJsonObject } from '../domain/json.ts';
+import { isLifecycle } from '../domain/mcp-lifecycle.ts';
 import { agentName, agentUriOf, readUpstreamName } from '../domain/server-names.ts';
 import { compileName } from './globs.ts';
-import { isLifecycle } from './mcp-lifecycle.ts';
 import { compilePath, NO_PARAMS, type PathParams, type PathPattern, type ReadPath } from './paths.ts';
 import { compileResource } from './resource-uris.ts';
 import type { CallMatch } from './rules.ts';

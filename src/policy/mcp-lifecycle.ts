@@ -2,7 +2,7 @@
 // reading a resource or fetching a prompt. They are allow rules, so any hold or deny rule of the configuration
 // outweighs them. `mcpLifecycle: false` on an upstream takes them away.
 
-import type { Action } from '../domain/action.ts';
+import { LIFECYCLE_METHODS } from '../domain/mcp-lifecycle.ts';
 import type { RuleOptions, ToolChanges } from './rules.ts';
 
 /**
@@ -10,35 +10,6 @@ import type { RuleOptions, ToolChanges } from './rules.ts';
  * ends a session.
  */
 const NO_RPC_METHOD = '';
-
-const LIFECYCLE_METHODS = [
-  // The agent's response to a request of the server that a rule allowed. mcp/ gives it this name, which no method can
-  // have.
-  '(answer)',
-  'initialize',
-  // The notifications that the protocol gives to clients (revisions 2025-03-26 to 2026-07-28). A notification with
-  // another name may do anything at the server.
-  'notifications/initialized',
-  'notifications/cancelled',
-  'notifications/progress',
-  'notifications/roots/list_changed',
-  'notifications/tasks/status',
-  'ping',
-  'server/discover',
-  'tools/list',
-  'resources/list',
-  'resources/templates/list',
-  'prompts/list',
-  'logging/setLevel',
-];
-
-const lifecycle: ReadonlySet<string> = new Set(LIFECYCLE_METHODS);
-
-/** Whether a call opens, keeps or ends an MCP session, lists, or pings. No rule about tools means such a call. */
-export function isLifecycle({ protocol, method, mcp }: Action): boolean {
-  if (protocol !== 'mcp') return false;
-  return mcp?.method === undefined ? method === 'GET' || method === 'DELETE' : lifecycle.has(mcp.method);
-}
 
 /** The rules for one MCP upstream. Their ids have a colon, so no id of the configuration equals them. */
 export function mcpLifecycleRules(upstream: string): readonly RuleOptions[] {

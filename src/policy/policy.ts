@@ -3,6 +3,7 @@
 // changes; a reload makes a new one, and no verdict is ever cached.
 
 import type { BodyNeed } from '../domain/action.ts';
+import type { Classifiable } from '../domain/classification.ts';
 import type {
   Decision,
   DecisionInput,
@@ -13,6 +14,7 @@ import type {
   Reason,
 } from '../domain/decision.ts';
 import type { HistoryFact } from '../domain/facts.ts';
+import type { Metering } from '../domain/meter.ts';
 import { readUpstreamName } from '../domain/server-names.ts';
 import { checkPolicy } from './check.ts';
 import { createClassifier } from './classifier.ts';
@@ -21,6 +23,7 @@ import type { Condition } from './conditions.ts';
 import { createDigests, withPeople } from './digests.ts';
 import { languageOf } from './language.ts';
 import { mcpLifecycleRules, toolChangeRules } from './mcp-lifecycle.ts';
+import { Meters } from './meters.ts';
 import { seatOwners } from './owner-seats.ts';
 import { type PathParams, type ReadPath, readPath } from './paths.ts';
 import { createRuleOutcomes, type Match, type RuleOutcome } from './rule-outcome.ts';
@@ -51,13 +54,21 @@ export function compilePolicy(options: PolicyOptions): Policy {
   const readsFacts = rules.some(({ condition }) => (condition?.factsRead.size ?? 0) > 0);
   const vocabulary = new Vocabulary(options);
   const classifier = createClassifier(options, rules, vocabulary);
+<<<<<<< HEAD
   const digests = createDigests(options, rules);
   const findings = createRuleOutcomes(options.upstreams, digests, (text) => vocabulary.label(text) !== undefined);
+=======
+  const meters = new Meters(options, vocabulary);
+  const readsMeters = rules.some(({ condition }) => (condition?.metersRead.size ?? 0) > 0);
+  const digests = createDigests(options, rules, meters);
+  const findings = createRuleOutcomes(options.upstreams, digests);
+>>>>>>> main
   return {
     digest: digests.policy,
     bodyNeed: (upstream, method, path) =>
-      classifier.readsBody(upstream, method, path) ? 'json' : weighBodyNeed(index, upstream, method, path),
+      classifier.readsBody(upstream, method, path) ? 'json' : weighBodyNeed(index, meters, upstream, method, path),
     factsRead: (upstream, method, path) => (readsFacts ? factsRead(index, upstream, method, path) : NO_FACTS),
+    meterings: (call) => (meters.any ? meteringsOf(index, meters, readsMeters, call) : NO_METERINGS),
     classify: classifier.classify,
     destinations: (call) => vocabulary.destinations.find(call),
     knownDestinations: (call) => vocabulary.destinations.known(call),
@@ -80,11 +91,12 @@ export function compilePolicy(options: PolicyOptions): Policy {
   };
 }
 
-function weighBodyNeed(index: RuleIndex, upstream: string, method: string, path: string): BodyNeed {
+function weighBodyNeed(index: RuleIndex, meters: Meters, upstream: string, method: string, path: string): BodyNeed {
   if (index.protocol(upstream) === 'mcp') return 'json';
   const read = readPath(path);
   let need: BodyNeed = 'stream';
   if (read === undefined) return need;
+  if (meters.readsBody(upstream, method, path)) return 'json';
   const caseSensitive = index.caseSensitive(upstream);
   for (const rule of index.candidates(upstream, method)) {
     const bytes = rule.options.decide === 'hold' || rule.condition?.readsDestinations === true;
@@ -98,7 +110,8 @@ function weighBodyNeed(index: RuleIndex, upstream: string, method: string, path:
     need === 'stream' &&
     method !== 'GET' &&
     method !== 'HEAD' &&
-    index.byMethod(upstream, method).some((rule) => rule.matchPath(read, caseSensitive) !== undefined)
+    (index.byMethod(upstream, method).some((rule) => rule.matchPath(read, caseSensitive) !== undefined) ||
+      meters.countsByMethod(upstream, method, path))
   )
     return 'method';
   return need;
@@ -115,6 +128,30 @@ function factsRead(index: RuleIndex, upstream: string, method: string, path: str
     if (condition !== undefined && condition.factsRead.size > 0 && matchPath(read, caseSensitive) !== undefined)
       for (const fact of condition.factsRead) found.add(fact);
   return found;
+}
+
+const NO_METERINGS: readonly Metering[] = [];
+
+function meteringsOf(index: RuleIndex, meters: Meters, anyRead: boolean, call: Classifiable): readonly Metering[] {
+  const read = new Set<string>();
+  const path = anyRead ? readPath(call.action.path) : undefined;
+  if (path !== undefined) {
+    const { upstream, method } = call.action;
+    const caseSensitive = index.caseSensitive(upstream);
+    for (const { condition, matchPath } of index.candidates(upstream, method))
+      if (condition !== undefined && condition.metersRead.size > 0 && matchPath(path, caseSensitive) !== undefined)
+        for (const name of condition.metersRead) read.add(name);
+  }
+  const measured = meters.measure(call);
+  if (measured.length === 0 && read.size === 0) return NO_METERINGS;
+  const counting = new Set(measured.map(({ meter }) => meter.name));
+  return [
+    ...measured.map(({ meter, adds }) => ({ meter, adds, read: read.has(meter.name) })),
+    ...[...read].flatMap((name) => {
+      const meter = counting.has(name) ? undefined : meters.named(name);
+      return meter === undefined ? [] : [{ meter, read: true }];
+    }),
+  ];
 }
 
 /**

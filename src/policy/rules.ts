@@ -5,6 +5,7 @@ import type { Protocol } from '../domain/action.ts';
 import type { Operation, TaskNeed } from '../domain/classification.ts';
 import type { Effect, Requirement } from '../domain/decision.ts';
 import type { JsonObject } from '../domain/json.ts';
+import type { MeterScope } from '../domain/meter.ts';
 import type { TierPeople } from '../domain/tier.ts';
 import type { DestinationOptions } from './destinations/trust-table.ts';
 import type { ConfiguredNames } from './variables/variable.ts';
@@ -131,9 +132,19 @@ export interface ClassificationOptions {
   readonly taints: Readonly<Record<string, unknown>>;
 }
 
-/** What a meter counts, and for how long. */
+/** What a meter counts, for whom, and for how long. */
 export interface MeterOptions {
   readonly match: CallMatch;
+  /** A CEL condition over the call itself. One that fails to evaluate counts as true. */
+  readonly when?: string;
+  /** CEL: the amount that a call adds; default 1. */
+  readonly value?: string;
+  /** CEL: a value of which each different one counts once. Not beside `value`. */
+  readonly distinct?: string;
+  readonly per: readonly MeterScope[];
+  readonly windowMs: number;
+  /** Counts are on disk before their calls are sent. */
+  readonly durable?: 'strict';
 }
 
 export interface PolicyOptions extends ClassificationOptions {

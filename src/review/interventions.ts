@@ -34,10 +34,10 @@ export interface InterventionParts {
   readonly watch: WatchStore;
   readonly tasks: TaskStore;
   readonly audit: AuditLog;
-  /** Takes back the credentials that are outstanding; false when some of them could not be taken back yet. */
-  revokeCredentials(whose: { readonly taskId: string }): Promise<boolean>;
   /** Throws `bad_request` for a name that nothing has: a suspension of it would look as if it stopped something. */
   refuseUnknown(what: Suspended): void;
+  /** Cuts the streams of tasks that have ended, and takes back what was minted for them. False: not all of it yet. */
+  stopTasks(taskIds: readonly string[]): Promise<boolean>;
   readonly suspend: Suspending;
 }
 
@@ -119,7 +119,7 @@ export function createInterventions(parts: InterventionParts, holds: Pick<HoldSt
       const by = reviewer.id;
       const { task, ids } = await tasks.revoke(id, `Reviewer ${by} ended the task: ${reason}`);
       const [credentialsRevoked] = await Promise.all([
-        Promise.all(ids.map((taskId) => parts.revokeCredentials({ taskId }))).then((done) => done.every(Boolean)),
+        parts.stopTasks(ids),
         audit.append(
           'task',
           holds.now(),

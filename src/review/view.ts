@@ -128,7 +128,7 @@ function viewHeaders(headers: HeaderList): { name: string; value: string }[] {
   return fields;
 }
 
-const viewParty = ({ id, issuer, subject, person }: Party) => ({ id, issuer, subject, person });
+const viewParty = ({ id, issuer, subject, person, agentKey }: Party) => ({ id, issuer, subject, person, agentKey });
 
 function viewPrincipal(principal: HeldPrincipal) {
   return {

@@ -2,30 +2,37 @@
 // has seen, never from what the agent says about itself. Only what a rule reads is looked up: by one query, and never
 // from memory.
 
+import { defined } from '../domain/defined.ts';
 import type { Facts } from '../domain/facts.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
 import type { Assessed, Classified } from '../domain/stages.ts';
 import { longest, type MarkStore, markKeysOf } from '../domain/taint.ts';
+import type { CallMeters } from './call-meters.ts';
 import type { FactWatch } from './fact-watch.ts';
 
 export interface AssessDependencies {
   readonly marks: Pick<MarkStore, 'on'>;
   readonly watch: Pick<FactWatch, 'enter' | 'look'>;
+  readonly metering: Pick<CallMeters, 'reserve'>;
 }
 
+/** `holdId`: the hold whose approval the call is about to use. Throws `store_unavailable`. */
 export function assess(
-  { marks, watch }: AssessDependencies,
+  { marks, watch, metering }: AssessDependencies,
   runtime: RuntimeConfig,
   classified: Classified,
+  holdId?: string,
 ): Assessed | Promise<Assessed> {
   const { call, principal, task, action, request, resumes } = classified;
   const headers = resumes?.headers ?? request.headers;
   const facts: Facts = { classification: runtime.policy.classify({ principal, action, headers }) };
   const reads = runtime.policy.factsRead(action.upstream, action.method, action.path);
   watch.enter(classified, facts.classification, reads);
-  if (!reads.has('tainted')) return { ...classified, facts };
+  // The turn in which it reserves is the turn in which it reads: who reserves later sees this call.
+  const counted = () => defined({ meters: metering.reserve(runtime, classified, holdId) });
+  if (!reads.has('tainted')) return { ...classified, facts: { ...facts, ...counted() } };
   const keys = markKeysOf(principal, task?.root);
   return watch
     .look(call, () => marks.on(keys))
-    .then((found) => ({ ...classified, facts: { ...facts, tainted: longest(found) } }));
+    .then((found) => ({ ...classified, facts: { ...facts, tainted: longest(found), ...counted() } }));
 }

@@ -37,13 +37,13 @@ export class AgentCalls {
   /** Counts a call until it leaves. Throws `too_many_calls`. */
   enter(recognised: Recognised): Recognised {
     const { call, principal } = recognised;
-    this.add(principal.id, call.runtime.callsPerAgent);
+    this.add(principal.agentKey, call.runtime.callsPerAgent);
     call.counted = true;
     return recognised;
   }
 
   leave({ call, principal }: Reached): void {
-    if (call.counted && principal !== undefined) this.remove(principal.id);
+    if (call.counted && principal !== undefined) this.remove(principal.agentKey);
   }
 
   /** Throws `too_many_calls`. */
@@ -105,8 +105,8 @@ export class UpstreamSlots {
     if (mount.kind !== 'single' || call.slot !== undefined) return undefined;
     const { pool } = mount;
     const slots = this.#poolOf(mount.name);
-    if (!slots.hasPlaceFor(principal.id, pool)) return waitFor(slots, classified, pool, approved);
-    occupy(slots, call, mount.name, principal.id);
+    if (!slots.hasPlaceFor(principal.agentKey, pool)) return waitFor(slots, classified, pool, approved);
+    occupy(slots, call, mount.name, principal.agentKey);
     return undefined;
   }
 
@@ -114,7 +114,7 @@ export class UpstreamSlots {
     if (call.slot === undefined || principal === undefined) return;
     const slots = this.#poolOf(call.slot);
     slots.used -= 1;
-    slots.using.remove(principal.id);
+    slots.using.remove(principal.agentKey);
     if (mount?.kind === 'single' && slots.first.size + slots.others.size > 0) slots.next(mount.pool)?.take();
   }
 
@@ -141,20 +141,20 @@ function waitFor(
 ): Promise<void> {
   const line = approved ? slots.first : slots.others;
   const full = `This upstream has as many calls under way as it is given (upstreams.${mount.name}.pool).`;
-  if (!approved && !slots.hasQueueFor(principal.id, pool)) throw tooMany(full);
+  if (!approved && !slots.hasQueueFor(principal.agentKey, pool)) throw tooMany(full);
   return new Promise((resolve, reject) => {
     const leave = (): void => {
       line.delete(waiting);
-      if (!approved) slots.queueing.remove(principal.id);
+      if (!approved) slots.queueing.remove(principal.agentKey);
       clearTimeout(timer);
       forget();
     };
     const waiting: WaitingCall = {
-      agent: principal.id,
+      agent: principal.agentKey,
       // Taken in the turn in which the place becomes free, so that no call that arrives now gets in between.
       take() {
         leave();
-        occupy(slots, call, mount.name, principal.id);
+        occupy(slots, call, mount.name, principal.agentKey);
         resolve();
       },
     };
@@ -178,7 +178,7 @@ function waitFor(
       );
     });
     line.add(waiting);
-    if (!approved) slots.queueing.add(principal.id);
+    if (!approved) slots.queueing.add(principal.agentKey);
   });
 }
 

@@ -3,15 +3,22 @@
 
 import type { Action } from '../domain/action.ts';
 import { refuseStored } from '../domain/agent-limits.ts';
-import { fieldPairs, type HeaderList, header, keepFields } from '../domain/headers.ts';
+import { fieldPairs, type HeaderList, keepFields } from '../domain/headers.ts';
 import type { SharedMount } from '../domain/mount.ts';
 import type { ProtocolHandler, Resumed } from '../domain/protocol-handler.ts';
 import type { Classified, Recognised, Resumption } from '../domain/stages.ts';
-import { findTask, type TaskStore } from '../domain/task.ts';
+import { findTask, type Task, type TaskStore } from '../domain/task.ts';
+import type { TaskDesk } from '../domain/task-desk.ts';
+
+/** Where tasks are kept, and where they are named. */
+export interface Tasks {
+  readonly store: Pick<TaskStore, 'get' | 'invited' | 'storedBytes' | 'calls'>;
+  readonly desk: Pick<TaskDesk, 'of'>;
+}
 
 type ClassifyOutcome = Classified | undefined | Promise<Classified | undefined>;
 
-export function classify(tasks: TaskStore, recognised: Recognised): ClassifyOutcome {
+export function classify(tasks: Tasks, recognised: Recognised): ClassifyOutcome {
   const { mount } = recognised;
   return mount.kind === 'single'
     ? read(tasks, recognised)
@@ -28,7 +35,7 @@ async function route(shared: SharedMount, recognised: Recognised): Promise<Recog
   return call.reach({ ...recognised, request, mount: server ?? shared });
 }
 
-function read(tasks: TaskStore, recognised: Recognised): ClassifyOutcome {
+function read(tasks: Tasks, recognised: Recognised): ClassifyOutcome {
   const { call, request, mount } = recognised;
   const { handler } = mount;
   const action = mount.classify(request, call.runtime.policy.bodyNeed(mount.name, request.method, request.path));
@@ -38,7 +45,7 @@ function read(tasks: TaskStore, recognised: Recognised): ClassifyOutcome {
 }
 
 function withHandler(
-  tasks: TaskStore,
+  tasks: Tasks,
   handler: Pick<ProtocolHandler, 'onMessage' | 'enrich'>,
   recognised: Recognised,
   action: Action,
@@ -56,7 +63,7 @@ function withHandler(
 }
 
 function complete(
-  tasks: TaskStore,
+  tasks: Tasks,
   recognised: Recognised,
   action: Action,
   resumed?: Resumed,
@@ -68,17 +75,26 @@ function complete(
       : { ...recognised, action, calls: [], resumes: resumption(resumed, request.headers) },
   );
   // A resumed call belongs to the task under which it was held, whatever task the message names.
-  const taskId = resumed === undefined ? header(request.headers, 'countersign-task') : resumed.hold.task?.id;
-  return taskId === undefined ? classified : withTask(tasks, taskId, classified);
+  const naming = resumed === undefined ? tasks.desk.of(recognised, action) : taskOf(tasks, recognised, resumed);
+  return naming === undefined ? classified : withTask(tasks, naming, classified);
 }
 
-async function withTask(tasks: TaskStore, taskId: string, classified: Classified): Promise<Classified> {
+function taskOf({ store }: Tasks, { principal }: Recognised, { hold }: Resumed): Promise<Task> | undefined {
+  return hold.task && findTask(store, hold.task.id, principal);
+}
+
+async function withTask(
+  { store }: Tasks,
+  naming: Promise<Task | undefined>,
+  classified: Classified,
+): Promise<Classified> {
   const { call, principal } = classified;
-  const task = await findTask(tasks, taskId, principal);
+  const task = await naming;
+  if (task === undefined) return classified;
   // The task's calls are kept in the store. If there is no room for this one, rules could not read it later: the call
   // is refused.
-  refuseStored(await tasks.storedBytes(principal.agentKey), call.runtime);
-  return call.reach({ ...classified, task, calls: tasks.calls(task.root) });
+  refuseStored(await store.storedBytes(principal.agentKey), call.runtime);
+  return call.reach({ ...classified, task, calls: store.calls(task.root) });
 }
 
 function resumption({ action, hold }: Resumed, headers: HeaderList): Resumption {

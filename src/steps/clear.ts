@@ -16,10 +16,13 @@ import type { Cleared, Decided, Held } from '../domain/stages.ts';
 import { messageWords } from '../domain/told-reason.ts';
 import type { Tracing } from '../domain/trace.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
+import type { CallMeters } from './call-meters.ts';
 import type { CallHistory } from './history.ts';
+import { refuseTaskless } from './require-task.ts';
 
 export interface ClearDependencies {
   readonly history: Pick<CallHistory, 'begin'>;
+  readonly metering: Pick<CallMeters, 'giveBack'>;
   readonly approvals: Approvals;
   readonly tracing: Tracing;
   readonly clock: Clock;
@@ -37,6 +40,7 @@ export function clear(deps: ClearDependencies, decided: Decided): Cleared | Prom
   // A resumed call never gets through by the rules alone: its hold is used, or it ends.
   const byRules = deps.ways.clearedBy[kindOf(decided)] === 'rules';
   if (byRules && decision.effect === 'deny') throw denial(decided);
+  refuseTaskless(decided);
   call.span = deps.tracing.admit({ receivedAt: call.receivedAt, decision });
   return byRules && decision.effect === 'allow'
     ? remember(deps, { ...decided, clearance: clearAllowed(decision) })
@@ -76,6 +80,8 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
       },
       held: (hold) => {
         held = call.reach({ ...decided, hold });
+        // From here on the hold itself reserves it.
+        deps.metering.giveBack(call);
         heldSince = deps.clock.now();
         call.span = undefined;
         // Spans that stay open while people think would be lost in a crash. So the span of the call that opened the
@@ -145,6 +151,7 @@ function holdRequest(
   const prefer = waitPreference(request.headers);
   return {
     ...{ principal, action, actionDigest, decision, calls, facts },
+    reserves: decided.call.reserved?.entries ?? [],
     on: (others) => judgeOn(decided, others),
     ...defined({
       formerActionDigest,

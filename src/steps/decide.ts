@@ -4,7 +4,11 @@
 import type { Action, ActionBinding, Digest } from '../domain/action.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Approval, Decision } from '../domain/decision.ts';
+<<<<<<< HEAD
 import type { Facts } from '../domain/facts.ts';
+=======
+import type { Principal } from '../domain/principal.ts';
+>>>>>>> main
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
 import type { Assessed, Decided } from '../domain/stages.ts';
 
@@ -13,6 +17,8 @@ export interface ActionDigests {
   of(action: Action, binding: ActionBinding): Digest;
   /** For holds that are bound to the action's MCP session. */
   former(action: Action, binding: ActionBinding): Digest | undefined;
+  /** Of the identical request: equal for a call that is sent again. From approvals/binding.ts. */
+  request(principal: Principal, taskId: string | undefined, action: Action): Digest;
 }
 
 /** The verdict alone. */
@@ -37,7 +43,7 @@ export function judge(
 export function decide(
   runtime: RuntimeConfig,
   clock: Clock,
-  digests: ActionDigests,
+  digests: Omit<ActionDigests, 'request'>,
   assessed: Assessed,
   approval?: Approval,
 ): Decided {

@@ -1,4 +1,4 @@
-// The calls that are with their upstreams, so that the kill switch can cut a call that it comes too late to refuse: a
+// The calls that are with their upstreams, so that the kill switch, or the end of a task, can cut a call that it comes too late to refuse: a
 // WebSocket connection, an upload that is under way, an answer that is being streamed. A WebSocket also ends with the
 // identity of its agent. A call that is sent and not answered yet runs to its end, and so does an approved call: if it
 // were cut, nobody would know what it did. A stream that would begin later is refused in send.ts.
@@ -15,6 +15,8 @@ export interface OpenCalls {
   leave(call: Call): void;
   /** Cuts the calls that a suspension in force covers by now. Gives how many connections those were. */
   cut(): number;
+  /** Cuts the calls of tasks that have ended. */
+  cutTasks(taskIds: ReadonlySet<string>): void;
 }
 
 /** Longest time of one timer. If the identity ends later, another timer is set. */
@@ -57,6 +59,12 @@ export function createOpenCalls(suspensions: Suspensions, clock: Clock, cuts: Wa
         if (cutOff(cuts, call, 'principal_suspended')) count += 1;
       }
       return count;
+    },
+    cutTasks(taskIds) {
+      for (const call of open) {
+        const { task } = call.reached;
+        if (task !== undefined && taskIds.has(task.id)) cutOff(cuts, call, 'task_ended');
+      }
     },
   };
 }

@@ -6,18 +6,22 @@ import type { FailedCall, Reached } from '../domain/stages.ts';
 import type { Tracing } from '../domain/trace.ts';
 import type { Violations } from '../domain/violation.ts';
 import { ERRORS, GatewayError } from '../errors.ts';
+import type { CallMeters } from './call-meters.ts';
 import { type JournalDependencies, watchedCall } from './journal.ts';
 
 export interface RefuseDependencies extends Pick<JournalDependencies, 'audit' | 'clock' | 'decisionRecord' | 'watch'> {
   readonly violations: Violations;
   readonly log: Logger;
   readonly tracing: Tracing;
+  readonly metering: Pick<CallMeters, 'giveBack'>;
   /** Writes the problem document, or its MCP form, and gives the status that went out. From answer.ts. */
   answer(failed: Reached & FailedCall): number;
 }
 
 export async function refuse(deps: RefuseDependencies, last: Reached, thrown: GatewayError): Promise<void> {
   const { call } = last;
+  // Before the agent has its answer and may send the next call.
+  deps.metering.giveBack(call);
   const failed = call.reach({ ...last, error: withApproval(last, thrown) });
   const { error } = failed;
   // Held and released calls have spans of their own by now. Every other call gets its span here.

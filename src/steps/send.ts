@@ -9,10 +9,12 @@ import type { Broker, Credential } from '../domain/credential.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import type { Answered, Armed, Departed } from '../domain/stages.ts';
 import { refuseSuspended } from '../domain/suspension.ts';
+import type { TaskStore } from '../domain/task.ts';
 import { type SpanRef, traceparent } from '../domain/trace.ts';
 import type { Forwarder, Outgoing, ResponseSink, Sent, WebSocketPass } from '../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { arm } from './arm.ts';
+import type { CallMeters } from './call-meters.ts';
 import type { FactWatch } from './fact-watch.ts';
 import type { CallHistory } from './history.ts';
 import type { Suspensions } from './identify.ts';
@@ -25,10 +27,12 @@ export interface SendDependencies {
   readonly approvals: Approvals;
   readonly broker: Broker;
   readonly suspensions: Suspensions;
+  readonly tasks: Pick<TaskStore, 'isOpen'>;
   readonly forwarder: Forwarder;
   readonly webSockets: WebSocketPass;
   readonly ways: Ways;
   readonly history: Pick<CallHistory, 'record' | 'sinkOf'>;
+  readonly metering: Pick<CallMeters, 'count'>;
   readonly factWatch: Pick<FactWatch, 'refuseBarred' | 'isStale'>;
   readonly marking: Pick<Marking, 'beforeAnswer' | 'keepBack' | 'beforeSending'>;
   readonly openCalls: Pick<OpenCalls, 'enter'>;
@@ -46,14 +50,20 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
   const own = atOnce ? call.sink : deps.history.sinkOf(armed);
   const kept = atOnce ? undefined : deps.marking.keepBack(armed, own);
   const sink = plan?.through(kept ?? own) ?? kept ?? own;
+  // From here on it counts, whatever comes back. Where a count must be on disk first, the call waits for it.
+  const counted = deps.metering.count(call, clearance.kind === 'released');
+  if (counted !== undefined) await counted;
   for (let look = deps.marking.beforeSending(armed); look !== undefined; look = lookAgain(deps, armed)) await look;
   if (clearance.kind === 'released') {
     deps.factWatch.refuseBarred(call);
     await deps.approvals.markSent(clearance);
     for (let look = lookAgain(deps, armed); look !== undefined; look = lookAgain(deps, armed)) await look;
-  } else refuseSuspended(deps.suspensions, armed);
-  // The last look at what may have changed. In the same turn the call becomes visible to the kill switch and to changes
-  // of facts, so nothing falls in between.
+  } else {
+    refuseSuspended(deps.suspensions, armed);
+    refuseEnded(deps.tasks, armed);
+  }
+  // The last look at what may have changed. In the same turn the call becomes visible to the kill switch, to the end of
+  // its task and to changes of facts, so nothing falls in between.
   deps.factWatch.refuseBarred(call);
   deps.openCalls.enter(call);
   const request = plan?.detached ? { ...armed.request, onClosed: neverClosed } : armed.request;
@@ -82,6 +92,12 @@ function unknownEffect(thrown: unknown): never {
 /** Whether a mark was set meanwhile, so that the call has to be looked at once more. */
 function lookAgain({ factWatch, marking }: SendDependencies, armed: Armed): undefined | Promise<void> {
   return factWatch.isStale(armed.call) ? marking.beforeSending(armed) : undefined;
+}
+
+/** The task may have ended since it was found. Throws `task_ended`. */
+function refuseEnded(tasks: Pick<TaskStore, 'isOpen'>, { task }: Armed): void {
+  if (task !== undefined && !tasks.isOpen(task.id))
+    throw new GatewayError('task_ended', 'The task ended while the call was under way.');
 }
 
 /**
@@ -129,7 +145,9 @@ async function attempt(
     responseHeaders: released ? ['countersign-hold', clearance.hold.id] : NOTHING,
     mayStream() {
       // An approved call runs to its end (open-calls.ts).
-      if (released || deps.suspensions.covering(departed) === undefined) return;
+      if (released) return;
+      refuseEnded(deps.tasks, departed);
+      if (deps.suspensions.covering(departed) === undefined) return;
       throw new GatewayError(
         'principal_suspended',
         'The caller was suspended while the call was under way. Its answer is withheld.',

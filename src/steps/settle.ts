@@ -13,6 +13,7 @@ import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import type { Reached } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
+import type { CallMeters } from './call-meters.ts';
 import type { AgentCalls, UpstreamSlots } from './call-slots.ts';
 import type { FactWatch } from './fact-watch.ts';
 import type { CallHistory } from './history.ts';
@@ -29,6 +30,7 @@ export interface SettleDependencies {
   readonly factWatch: Pick<FactWatch, 'leave'>;
   readonly openCalls: Pick<OpenCalls, 'leave'>;
   readonly agentCalls: Pick<AgentCalls, 'leave'>;
+  readonly metering: Pick<CallMeters, 'giveBack'>;
   readonly slots: Pick<UpstreamSlots, 'leave'>;
   outcomeRecord(
     facts: CallFacts,
@@ -43,6 +45,7 @@ export async function settle(deps: SettleDependencies, last: Reached): Promise<v
   deps.openCalls.leave(call);
   deps.agentCalls.leave(last);
   deps.slots.leave(last);
+  deps.metering.giveBack(call);
   // First, and before anything is awaited: the agent has its answer and may follow it up at once.
   deps.history.record(last, statusOf(last));
   deps.factWatch.leave(last);

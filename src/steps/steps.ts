@@ -1,13 +1,16 @@
 // Builds the steps of the pipeline and hands each its parts.
 
 import { kindOf } from '../domain/call-kind.ts';
+import type { MeterStore } from '../domain/meter.ts';
 import type { Mount } from '../domain/mount.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
 import type { Assessed, Decided, Recognised, Steps } from '../domain/stages.ts';
 import type { MarkStore } from '../domain/taint.ts';
 import { findTask, type TaskStore } from '../domain/task.ts';
+import type { TaskDesk } from '../domain/task-desk.ts';
 import { arm } from './arm.ts';
 import { assess } from './assess.ts';
+import { CallMeters } from './call-meters.ts';
 import { type AgentCalls, UpstreamSlots } from './call-slots.ts';
 import { classify } from './classify.ts';
 import { type ClearDependencies, clear } from './clear.ts';
@@ -19,11 +22,12 @@ import { type JournalDependencies, journal } from './journal.ts';
 import { Marking } from './marking.ts';
 import { receive } from './receive.ts';
 import { type RefuseDependencies, refuse } from './refuse.ts';
+import { refuseTaskless } from './require-task.ts';
 import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
 /** What the steps share among themselves; made here. */
-type Shared = 'history' | 'factWatch' | 'marking' | 'slots' | 'rejudge' | 'judgeOn' | 'takePlace';
+type Shared = 'history' | 'factWatch' | 'marking' | 'metering' | 'slots' | 'rejudge' | 'judgeOn' | 'takePlace';
 type PartsOfSteps = ClearDependencies &
   JournalDependencies &
   SendDependencies &
@@ -33,6 +37,8 @@ type PartsOfSteps = ClearDependencies &
 /** What the steps are made of. */
 export interface StepParts extends Omit<PartsOfSteps, Shared | 'agentCalls'> {
   readonly tasks: TaskStore;
+  readonly meters: MeterStore;
+  readonly desk: Pick<TaskDesk, 'of'>;
   readonly marks: MarkStore;
   readonly digests: ActionDigests;
   readonly agentCalls: AgentCalls;
@@ -45,7 +51,8 @@ export function createSteps(parts: StepParts): Steps {
   const factWatch = new FactWatch({ marks, clock, cuts: ways.cut, runtime });
   const marking = new Marking({ marks, clock, watch: factWatch });
   const history = createHistory(tasks, factWatch);
-  const assessing = { marks, watch: factWatch };
+  const metering = new CallMeters(parts.meters, digests);
+  const assessing = { marks, watch: factWatch, metering };
   const slots = new UpstreamSlots();
 
   /**
@@ -61,11 +68,12 @@ export function createSteps(parts: StepParts): Steps {
     const known = held.mount.handler?.enrich(held.action, principal) ?? held.action;
     const action = moved ? { ...known, authority: '' } : known;
     const current = { ...held, principal, action, calls: task === undefined ? [] : history.calls(task.root) };
-    const assessed = await assess(assessing, now, task === undefined ? current : { ...current, task });
+    const assessed = await assess(assessing, now, task === undefined ? current : { ...current, task }, held.hold.id);
     const judged = decide(now, clock, digests, assessed, approval);
     // If the call is refused now, its record shows what was asked, and this verdict.
     const { decision, actionDigest } = judged;
     held.call.reach({ ...held, principal, decision, actionDigest });
+    refuseTaskless({ ...assessed, mount: now.mounts.get(held.mount.name) ?? held.mount, decision });
     return { ...judged, on: (facts) => decide(now, clock, digests, { ...assessed, facts }, approval) };
   };
   const judgeOn: ClearDependencies['judgeOn'] = (decided, facts) =>
@@ -76,7 +84,7 @@ export function createSteps(parts: StepParts): Steps {
   const takePlace: ClearDependencies['takePlace'] = (decided) => placeFor(decided, true);
   const count = (recognised: Recognised): Recognised =>
     ways.counted[kindOf(recognised)] ? agentCalls.enter(recognised) : recognised;
-  const equipped = { ...parts, history, factWatch, marking, slots, rejudge, judgeOn, takePlace };
+  const equipped = { ...parts, history, factWatch, marking, metering, slots, rejudge, judgeOn, takePlace };
   // Read in the turn in which the call is decided and begun: of two calls that arrive at once, the second counts the
   // first.
   const upToDate = (assessed: Assessed): Assessed =>
@@ -88,7 +96,7 @@ export function createSteps(parts: StepParts): Steps {
       const found = identify(received.call.runtime, suspensions, clock, received);
       return found instanceof Promise ? found.then(count) : count(found);
     },
-    classify: (recognised) => classify(tasks, recognised),
+    classify: (recognised) => classify({ store: tasks, desk: parts.desk }, recognised),
     assess: (classified) => assess(assessing, classified.call.runtime, classified),
     decide: (assessed) => assessed.call.reach(decide(assessed.call.runtime, clock, digests, upToDate(assessed))),
     clear: (decided) => clear(equipped, decided),
@@ -100,7 +108,7 @@ export function createSteps(parts: StepParts): Steps {
         : waiting.then(() => arm(parts.broker, suspensions, journaled));
     },
     send: (armed) => send(equipped, armed),
-    refuse: (last, error) => refuse(parts, last, error),
+    refuse: (last, error) => refuse(equipped, last, error),
     settle: (last) => settle(equipped, last),
   };
 }

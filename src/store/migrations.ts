@@ -29,6 +29,9 @@ function counted(table: string, column: string, agentOf: (row: 'NEW' | 'OLD') =>
   END;`;
 }
 
+const dropCounted = (table: string): string =>
+  ['stored', 'changed', 'deleted'].map((event) => `DROP TRIGGER ${table}_${event};`).join(' ');
+
 /** Step n brings a file from version n to n + 1. Never edit a released step: add one. */
 export const STEPS: readonly string[] = [
   `
@@ -271,6 +274,11 @@ export const STEPS: readonly string[] = [
     principal_id TEXT NOT NULL,
     PRIMARY KEY (task_id, principal_id)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE task_session (
+    session TEXT PRIMARY KEY,
+    task_id TEXT NOT NULL REFERENCES task (id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX task_session_task ON task_session (task_id);
   ${counted('task_participant', 'principal_id', (row) => `(SELECT principal_id FROM task WHERE id = ${row}.task_id)`)}
   `,
   // Refused calls that count towards a limit. A rank for each kind of notice that agents can cause in number.
@@ -300,6 +308,56 @@ export const STEPS: readonly string[] = [
     PRIMARY KEY (scope, key, taint)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX mark_until ON mark (until);
+  `,
+  // Meters: counts in buckets of time, values that count once, and what open holds reserve.
+  `
+  CREATE TABLE meter_count (
+    place TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    units TEXT NOT NULL,
+    unknown INTEGER NOT NULL,
+    PRIMARY KEY (place, until)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX meter_count_until ON meter_count (until);
+  CREATE TABLE meter_value (
+    place TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (place, digest)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX meter_value_until ON meter_value (until);
+  CREATE TABLE meter_reservation (
+    hold_id TEXT NOT NULL REFERENCES hold (id),
+    place TEXT NOT NULL,
+    window_ms INTEGER NOT NULL,
+    adds TEXT NOT NULL,
+    PRIMARY KEY (hold_id, place)
+  ) STRICT, WITHOUT ROWID;
+  `,
+  // Limits count the agent by its key: of earlier versions, the id. The ids under which agents were seen.
+  `
+  ALTER TABLE hold ADD COLUMN agent_key TEXT NOT NULL DEFAULT '';
+  UPDATE hold SET agent_key = principal_id;
+  DROP INDEX hold_principal;
+  DROP INDEX hold_created;
+  CREATE INDEX hold_agent ON hold (agent_key, state, deadline);
+  CREATE INDEX hold_created ON hold (agent_key, created_at);
+  ${dropCounted('hold')}
+  ${dropCounted('held_content')}
+  ${counted('hold', 'record', (row) => `${row}.agent_key`)}
+  ${counted('held_content', 'record', (row) => `(SELECT agent_key FROM hold WHERE id = ${row}.hold_id)`)}
+
+  CREATE TABLE agent_id (
+    id TEXT PRIMARY KEY,
+    issuer TEXT NOT NULL,
+    agent_key TEXT NOT NULL,
+    new_on INTEGER NOT NULL,
+    seen_on INTEGER NOT NULL,
+    is_new_agent INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX agent_id_new ON agent_id (issuer, new_on, is_new_agent);
+  CREATE INDEX agent_id_key ON agent_id (agent_key);
+  CREATE INDEX agent_id_seen ON agent_id (seen_on);
   `,
 ];
 

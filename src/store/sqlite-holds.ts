@@ -4,10 +4,12 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { canonicalDigest } from '../domain/canonical.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { HeldContent, Hold, HoldProgress, HoldState, PendingHold } from '../domain/hold.ts';
-import type { HoldListPage, HoldQuery, HoldStore } from '../domain/hold-store.ts';
+import type { Hold, HoldProgress, HoldState } from '../domain/hold.ts';
+import type { HoldListPage, HoldQuery, HoldStore, OpenedHold } from '../domain/hold-store.ts';
 import { noticeOf } from '../domain/notification.ts';
+import { agentKeyOf } from '../domain/person.ts';
 import { GatewayError } from '../errors.ts';
+import type { MeterRows } from './meter-rows.ts';
 import { parseHold } from './parse-hold.ts';
 import type { ContentRows } from './sqlite-contents.ts';
 import type { NotificationRows } from './sqlite-notifications.ts';
@@ -33,7 +35,7 @@ export interface HoldRows {
   openOfTask(taskId: string): readonly Hold[];
   /** The open holds that the caller picks. */
   open(picks: (hold: Hold) => boolean): readonly Hold[];
-  insert(hold: PendingHold, content: HeldContent, announce: Announce): void;
+  insert(opened: OpenedHold, announce: Announce): void;
   update(before: Hold, next: Hold, announce: Announce): Hold;
 }
 
@@ -42,16 +44,17 @@ export function createHoldRows(
   contents: ContentRows,
   notifications: NotificationRows,
   votes: VoteRows,
+  meters: MeterRows,
 ): HoldRows {
   const byId = db.prepare(`${SELECT} WHERE id = ?`);
   const byTask = db.prepare(`${SELECT} WHERE task_id = ? AND state IN ('PENDING', 'APPROVED') ORDER BY seq`);
   const allOpen = db.prepare(`${SELECT} WHERE state IN ('PENDING', 'APPROVED') ORDER BY seq`);
   const insertHold = db.prepare(
     `INSERT INTO hold (
-       id, state, principal_id, task_id, request_digest, idempotency_key, deadline, escalate_at, likeness, created_at,
+       id, state, principal_id, agent_key, task_id, request_digest, idempotency_key, deadline, escalate_at, likeness, created_at,
        record)
      VALUES (
-       :id, :state, :principalId, :taskId, :requestDigest, :idempotencyKey, :deadline, :escalateAt, :likeness,
+       :id, :state, :principalId, :agentKey, :taskId, :requestDigest, :idempotencyKey, :deadline, :escalateAt, :likeness,
        :createdAt, :record)`,
   );
   const updateHold = db.prepare(
@@ -71,11 +74,12 @@ export function createHoldRows(
     },
     openOfTask: (taskId) => usable(byTask.all(taskId)),
     open: (picks) => usable(allOpen.all()).filter(picks),
-    insert(hold, content, announce) {
+    insert({ hold, content, reserves }, announce) {
       insertHold.run({
         id: hold.id,
         state: hold.state,
         principalId: hold.principal.id,
+        agentKey: agentKeyOf(hold.principal),
         taskId: hold.task?.id ?? null,
         requestDigest: hold.requestDigest,
         idempotencyKey: hold.idempotencyKey ?? null,
@@ -86,6 +90,7 @@ export function createHoldRows(
         record: JSON.stringify(hold),
       });
       contents.insert(hold.id, content);
+      meters.reserve(hold.id, reserves);
       tell(hold, undefined);
       announce(hold, undefined);
     },
@@ -103,7 +108,11 @@ export function createHoldRows(
         written.id,
       );
       if (progress.endedAt !== undefined && !('endedAt' in before)) contents.end(written.id, progress.endedAt);
-      if (UNSENT.has(written.state) && !UNSENT.has(before.state)) contents.dropBody(written.id);
+      if (UNSENT.has(written.state) && !UNSENT.has(before.state)) {
+        contents.dropBody(written.id);
+        meters.giveBack(written.id);
+      }
+      if (written.state === 'SENT' && before.state !== 'SENT') meters.countReserved(written.id, written.sentAt);
       votes.add(before, written);
       tell(written, before);
       announce(written, before.state);
@@ -198,13 +207,14 @@ export function createHoldStore(
         const now = clock.now();
         const shown = known
           .all({
-            ...key,
+            principalId: key.principalId,
+            requestDigest: key.requestDigest,
             formerRequestDigest: key.formerRequestDigest ?? null,
             idempotencyKey: key.idempotencyKey ?? null,
           })
           .map(parseRow);
-        const { opened, changed, answer } = choose(shown, () => usage.of(key.principalId, now), now);
-        if (opened !== undefined) rows.insert(opened.hold, opened.content, announce);
+        const { opened, changed, answer } = choose(shown, () => usage.of(key.agentKey, now), now);
+        if (opened !== undefined) rows.insert(opened, announce);
         if (changed !== undefined) rows.update(changed.from, changed.to, announce);
         return answer;
       }),

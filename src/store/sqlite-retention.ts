@@ -4,6 +4,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../domain/clock.ts';
 import type { RetentionStore } from '../domain/retention.ts';
+import { taskRemover } from './sqlite-task-rows.ts';
 import type { SqliteWriter } from './sqlite-writer.ts';
 
 const BATCH = 100;
@@ -34,9 +35,7 @@ export function createRetention(db: DatabaseSync, writer: SqliteWriter, clock: C
   );
   // The root comes last: until then it keeps the rest of its tree from being forgotten.
   const ofRoot = db.prepare(`SELECT id FROM task WHERE root = ? ORDER BY id = root LIMIT ${TASKS_OF_ROOT}`);
-  const ofTask = ['task_call WHERE task_id', 'task_participant WHERE task_id', 'task WHERE id'].map((what) =>
-    db.prepare(`DELETE FROM ${what} = ?`),
-  );
+  const removeTask = taskRemover(db);
   const others = [
     `DELETE FROM passed_call WHERE seq IN (
        SELECT seq FROM (SELECT seq, record FROM passed_call ORDER BY seq LIMIT ${BATCH}) WHERE record ->> '$.at' <= ?)`,
@@ -56,7 +55,7 @@ export function createRetention(db: DatabaseSync, writer: SqliteWriter, clock: C
         const holds = ended.all(before.holds);
         for (const { id } of holds) for (const remove of ofHold) remove.run(String(id));
         const tasks = unused.all(before.tasks).flatMap(({ id }) => ofRoot.all(String(id)));
-        for (const { id } of tasks) for (const remove of ofTask) remove.run(String(id));
+        for (const { id } of tasks) removeTask(String(id));
         return {
           holds: holds.length,
           bodies: Number(bodies.run(before.bodies).changes),

@@ -6,10 +6,24 @@ import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../domain/clock.ts';
 import type { CloseHold } from '../domain/hold.ts';
-import { keyOf, keysOf, type Suspended, type Suspension, type SuspensionStore } from '../domain/suspension.ts';
+import {
+  keyOf,
+  keysOf,
+  keysOfStopped,
+  type Stopped,
+  type Suspended,
+  type Suspension,
+  type SuspensionStore,
+  stops,
+} from '../domain/suspension.ts';
 import { GatewayError } from '../errors.ts';
 import type { HoldRows } from './sqlite-holds.ts';
 import type { Announce, SqliteWriter } from './sqlite-writer.ts';
+
+export interface SqliteSuspensions extends SuspensionStore {
+  /** The key of this id is known from now on. */
+  learn(id: string): void;
+}
 
 export function createSuspensionStore(
   db: DatabaseSync,
@@ -17,24 +31,34 @@ export function createSuspensionStore(
   holds: HoldRows,
   close: CloseHold,
   clock: Clock,
-): SuspensionStore {
+): SqliteSuspensions {
   const insert = db.prepare('INSERT INTO suspension (id, record) VALUES (?, ?)');
   const end = db.prepare('UPDATE suspension SET lifted_at = ?, lifted_by = ? WHERE id = ? AND lifted_at IS NULL');
   const inForce = new Map<string, Suspension>();
   /** Of each key, the suspension that lasts longest. */
   const byKey = new Map<string, Suspension>();
 
+  let agentKeyOf: (id: string) => string | undefined = () => undefined;
+
+  /** With the key that its agent has now. */
+  const keyed = (what: Suspended): Stopped => {
+    if (!('principal' in what)) return what;
+    const agentKey = agentKeyOf(what.principal);
+    return agentKey === undefined || agentKey === what.principal ? what : { ...what, agentKey };
+  };
   const add = (suspension: Suspension): void => {
     inForce.set(suspension.id, suspension);
-    const known = byKey.get(keyOf(suspension));
-    if (known === undefined || endOf(known) < endOf(suspension)) byKey.set(keyOf(suspension), suspension);
+    for (const key of new Set([...keysOfStopped(suspension), ...keysOfStopped(keyed(suspension))])) {
+      const known = byKey.get(key);
+      if (known === undefined || endOf(known) < endOf(suspension)) byKey.set(key, suspension);
+    }
   };
-  const remove = ({ id, ...what }: Suspension): void => {
-    inForce.delete(id);
-    const key = keyOf(what);
-    if (byKey.get(key)?.id !== id) return;
-    byKey.delete(key);
-    for (const other of inForce.values()) if (keyOf(other) === key) add(other);
+  const addAgain = (): void => {
+    byKey.clear();
+    for (const suspension of [...inForce.values()]) add(suspension);
+  };
+  const remove = ({ id }: Suspension): void => {
+    if (inForce.delete(id)) addAgain();
   };
   const lasting = (key: string): Suspension | undefined => {
     const found = byKey.get(key);
@@ -46,7 +70,7 @@ export function createSuspensionStore(
   function closeHolds(suspension: Suspension, announce: Announce): number {
     const because = `Suspended by ${suspension.by}: ${suspension.reason}`;
     const closed = holds
-      .open((hold) => keysOf(hold).includes(keyOf(suspension)))
+      .open((hold) => stops(suspension, keysOf(hold)))
       .map((hold) => holds.update(hold, close(hold, { type: 'revoke', because }, clock.now()), announce));
     return closed.filter(({ state }) => state === 'REVOKED').length;
   }
@@ -63,7 +87,7 @@ export function createSuspensionStore(
     async suspend(what, order) {
       const there = lasting(keyOf(what));
       const known = there !== undefined && endOf(order) <= endOf(there) ? there : undefined;
-      const suspension = known ?? newSuspension(what, { ...order, at: clock.now() });
+      const suspension = known ?? newSuspension(keyed(what), { ...order, at: clock.now() });
       if (known === undefined) add(suspension);
       try {
         const revoked = await writer.write((announce) => {
@@ -86,6 +110,13 @@ export function createSuspensionStore(
       remove(suspension);
       return suspension;
     },
+    rekey(next) {
+      agentKeyOf = next;
+      addAgain();
+    },
+    learn(id) {
+      if (byKey.has(keyOf({ principal: id }))) addAgain();
+    },
     list: () => [...inForce.values()].filter((suspension) => clock.now() < endOf(suspension)).reverse(),
     over: () => [...inForce.values()].filter((suspension) => clock.now() >= endOf(suspension)),
   };
@@ -93,6 +124,6 @@ export function createSuspensionStore(
 
 const endOf = ({ until = Number.POSITIVE_INFINITY }: Pick<Suspension, 'until'>): number => until;
 
-function newSuspension(what: Suspended, order: Omit<Suspension, 'id'>): Suspension {
+function newSuspension(what: Stopped, order: Omit<Suspension, 'id'>): Suspension {
   return { ...what, ...order, id: `susp_${randomBytes(16).toString('base64url')}` };
 }

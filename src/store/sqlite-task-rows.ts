@@ -6,6 +6,7 @@ import type { Provenance, Task, TaskWords } from '../domain/task.ts';
 
 export interface TaskRows {
   find(id: string): Task | undefined;
+  isOpen(id: string): boolean;
   insert(task: Task): void;
   update(task: Task, now: EpochMs): Task;
   /** The tasks below this one, ended or not. */
@@ -17,10 +18,15 @@ export interface TaskRows {
   invite(id: string, guestId: string): void;
   invited(id: string, partyIds: readonly string[]): boolean;
   guests(id: string): number;
+  bind(session: string, taskId: string): void;
+  bound(session: string): string | undefined;
+  /** Deletes the agent's implicit task that was used longest ago, unless all of them have holds or tasks below them. */
+  forgetImplicit(agentKey: string): void;
 }
 
 export function createTaskRows(db: DatabaseSync): TaskRows {
   const byId = db.prepare('SELECT * FROM task WHERE id = ?');
+  const open = db.prepare('SELECT 1 FROM task WHERE id = ? AND ended_at IS NULL');
   const byRoot = db.prepare('SELECT * FROM task WHERE root = ?');
   const sizeOf = db.prepare('SELECT count(*) AS n FROM task WHERE root = ?');
   const insert = db.prepare(
@@ -36,11 +42,26 @@ export function createTaskRows(db: DatabaseSync): TaskRows {
   );
   const guests = db.prepare('SELECT count(*) AS n FROM task_participant WHERE task_id = ?');
 
+  const bind = db.prepare(
+    'INSERT INTO task_session (session, task_id) VALUES (?, ?) ON CONFLICT DO UPDATE SET task_id = excluded.task_id',
+  );
+  const bound = db.prepare('SELECT task_id FROM task_session WHERE session = ?');
+  const idle = db.prepare(
+    `SELECT id FROM task AS implicit INDEXED BY task_open
+     WHERE principal_id = ? AND ended_at IS NULL AND provenance = 'implicit'
+       AND NOT EXISTS (SELECT 1 FROM task WHERE root = implicit.id AND id <> implicit.id)
+       AND NOT EXISTS (
+         SELECT 1 FROM hold WHERE task_id = implicit.id AND state IN ('PENDING', 'APPROVED', 'RELEASING', 'SENT'))
+     ORDER BY used_at LIMIT 1`,
+  );
+  const remove = taskRemover(db);
+
   return {
     find(id) {
       const row = byId.get(id);
       return row && parseTask(row);
     },
+    isOpen: (id) => open.get(id) !== undefined,
     insert(task) {
       const { id, agentKey, revision, createdAt, root, provenance } = task;
       const ancestors = JSON.stringify(task.ancestors);
@@ -65,7 +86,27 @@ export function createTaskRows(db: DatabaseSync): TaskRows {
     size: (root) => Number(sizeOf.get(root)?.n),
     invite: (id, guestId) => void invite.run(id, guestId),
     invited: (id, partyIds) => invited.get(id, JSON.stringify(partyIds)) !== undefined,
+    bind: (session, taskId) => void bind.run(session, taskId),
+    bound(session) {
+      const row = bound.get(session);
+      return row && String(row.task_id);
+    },
+    forgetImplicit(agentKey) {
+      const row = idle.get(agentKey);
+      if (row !== undefined) remove(String(row.id));
+    },
     guests: (id) => Number(guests.get(id)?.n),
+  };
+}
+
+/** Deletes one task with all that belongs to it. */
+export function taskRemover(db: DatabaseSync): (id: string) => void {
+  const statements = ['task_call', 'task_participant', 'task_session']
+    .map((table) => `DELETE FROM ${table} WHERE task_id = ?`)
+    .concat('DELETE FROM task WHERE id = ?')
+    .map((sql) => db.prepare(sql));
+  return (id) => {
+    for (const statement of statements) statement.run(id);
   };
 }
 

@@ -5,11 +5,12 @@
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { type AgentLimits, refuseTask } from '../domain/agent-limits.ts';
-import type { Clock } from '../domain/clock.ts';
+import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { CloseHold, Closing } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
 import {
   type EndedTree,
+  type Provenance,
   refuseFullTree,
   type Task,
   type TaskCall,
@@ -49,15 +50,39 @@ export class SqliteTasks implements TaskStore {
     return this.#writer.write(() => {
       const { usage } = this.#others;
       refuseTask(usage.openTasks(agentKey), usage.storedBytes(agentKey), limits);
-      const id = `task_${randomBytes(16).toString('base64url')}`;
-      const task: Task = {
-        ...pick(words),
-        ...{ id, revision: 1, agentKey, provenance: 'declared', createdAt: this.#clock.now() },
-        ...(parent === undefined ? { root: id, ancestors: [] } : this.#below(parent.id)),
-      };
+      const place = parent === undefined ? {} : this.#below(parent.id);
+      const task: Task = { ...newTask(agentKey, words, 'declared', this.#clock.now()), ...place };
       this.#rows.insert(task);
       return task;
     });
+  }
+
+  openForSession(
+    session: string,
+    agentKey: string,
+    words: TaskWords,
+    limits: AgentLimits,
+  ): Promise<{ readonly task: Task; readonly isNew: boolean }> {
+    return this.#writer.write(() => {
+      const bound = this.#rows.bound(session);
+      const known = bound === undefined ? undefined : this.#rows.find(bound);
+      if (known !== undefined) return { task: known, isNew: false };
+      const { usage } = this.#others;
+      if (usage.openTasks(agentKey) >= limits.openTasksPerAgent) this.#rows.forgetImplicit(agentKey);
+      refuseTask(usage.openTasks(agentKey), usage.storedBytes(agentKey), limits);
+      const task = newTask(agentKey, words, 'implicit', this.#clock.now());
+      this.#rows.insert(task);
+      this.#rows.bind(session, task.id);
+      return { task, isNew: true };
+    });
+  }
+
+  bind(session: string, taskId: string): Promise<void> {
+    return this.#writer.write(() => this.#rows.bind(session, taskId));
+  }
+
+  async bound(session: string): Promise<string | undefined> {
+    return this.#writer.read(() => this.#rows.bound(session));
   }
 
   revise(id: string, agentKey: string, words: TaskWords): Promise<Task> {
@@ -95,6 +120,10 @@ export class SqliteTasks implements TaskStore {
 
   async get(id: string): Promise<Task | undefined> {
     return this.#writer.read(() => this.#rows.find(id));
+  }
+
+  isOpen(id: string): boolean {
+    return this.#writer.read(() => this.#rows.isOpen(id));
   }
 
   async tree(root: string): Promise<readonly Task[]> {
@@ -160,6 +189,12 @@ export class SqliteTasks implements TaskStore {
     for (const hold of holds.openOfTask(taskId))
       holds.update(hold, closeHold(hold, closing, this.#clock.now()), announce);
   }
+}
+
+/** A root. */
+function newTask(agentKey: string, words: TaskWords, provenance: Provenance, createdAt: EpochMs): Task {
+  const id = `task_${randomBytes(16).toString('base64url')}`;
+  return { ...pick(words), id, revision: 1, root: id, ancestors: [], provenance, agentKey, createdAt };
 }
 
 const pick = ({ objective, plan, labels }: TaskWords): TaskWords => ({ objective, plan, labels });

@@ -1,30 +1,36 @@
 // The SQLite store: the durable ports over one file, one connection and one group-committing writer.
 // Trusts the injected clock as the store's clock: it alone decides deadlines.
 
+import { dirname } from 'node:path';
 import type { Clock, EpochMs } from '../domain/clock.ts';
 import type { CredentialLedger } from '../domain/credential.ts';
 import type { CloseHold } from '../domain/hold.ts';
 import type { HoldStore } from '../domain/hold-store.ts';
 import type { Logger } from '../domain/log.ts';
+import type { MeterStore } from '../domain/meter.ts';
 import type { NotificationOutbox } from '../domain/notification.ts';
 import type { OnceStore } from '../domain/once.ts';
 import type { PasskeyStore } from '../domain/passkey.ts';
 import type { RetentionStore } from '../domain/retention.ts';
+import type { SeenAgents } from '../domain/seen-agents.ts';
 import type { SuspensionStore } from '../domain/suspension.ts';
 import type { MarkStore } from '../domain/taint.ts';
 import type { TaskStore } from '../domain/task.ts';
 import type { ToolPinStore } from '../domain/tool-pin.ts';
 import type { ViolationStore } from '../domain/violation.ts';
 import type { WatchStore } from '../domain/watch.ts';
+import { MeterRows } from './meter-rows.ts';
 import { createContentRows } from './sqlite-contents.ts';
 import { createCredentialLedger } from './sqlite-credentials.ts';
 import { openDatabase, watchDatabase } from './sqlite-file.ts';
 import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
 import { SqliteMarks } from './sqlite-marks.ts';
+import { SqliteMeters } from './sqlite-meters.ts';
 import { createNotificationRows, createOutbox } from './sqlite-notifications.ts';
 import { createOnceStore } from './sqlite-once.ts';
 import { createPasskeyStore } from './sqlite-passkeys.ts';
 import { createRetention } from './sqlite-retention.ts';
+import { createSeenAgents } from './sqlite-seen-agents.ts';
 import { createSuspensionStore } from './sqlite-suspensions.ts';
 import { SqliteTasks } from './sqlite-tasks.ts';
 import { createToolPinStore } from './sqlite-tool-pins.ts';
@@ -48,9 +54,11 @@ export interface Store {
   readonly holds: HoldStore;
   readonly tasks: TaskStore;
   readonly marks: MarkStore;
+  readonly meters: MeterStore;
   readonly credentials: CredentialLedger;
   readonly notifications: NotificationOutbox;
   readonly suspensions: SuspensionStore;
+  readonly agents: SeenAgents;
   readonly violations: ViolationStore;
   readonly watch: WatchStore;
   readonly toolPins: ToolPinStore;
@@ -82,15 +90,21 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
   const votes = createVoteRows(db);
   const contents = createContentRows(db);
   const usage = createUsageRows(db);
-  const rows = createHoldRows(db, contents, notifications, votes);
+  const meterRows = new MeterRows(db);
+  const rows = createHoldRows(db, contents, notifications, votes, meterRows);
+  const meters = new SqliteMeters(meterRows, writer, clock, log);
   const tasks = new SqliteTasks(db, writer, { holds: rows, usage, closeHold }, clock, log);
+  const suspensions = createSuspensionStore(db, writer, rows, closeHold, clock);
+  const agents = createSeenAgents(db, writer, { clock, log, folder: dirname(path), learned: suspensions.learn });
   return {
     holds: createHoldStore(db, writer, { rows, contents, votes, usage }, clock),
     tasks,
     marks: new SqliteMarks(db, writer, clock),
+    meters,
     credentials: createCredentialLedger(db, writer),
     notifications: createOutbox(db, writer, clock),
-    suspensions: createSuspensionStore(db, writer, rows, closeHold, clock),
+    suspensions,
+    agents,
     violations: createViolationStore(db, writer, notifications, clock),
     watch: createWatchStore(db, writer, notifications, clock),
     toolPins: createToolPinStore(db, writer),
@@ -105,7 +119,7 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
     },
     check: () => writer.check(),
     async close() {
-      await tasks.close();
+      await Promise.all([tasks.close(), meters.close(), agents.close()]);
       await writer.close();
     },
   };

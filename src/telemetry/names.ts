@@ -34,6 +34,7 @@ export const ATTR = {
   upstream: 'countersign.upstream',
   callId: 'countersign.call.id',
   agent: 'countersign.agent.id',
+  agentKey: 'countersign.agent.key',
   task: 'countersign.task.id',
   taskRoot: 'countersign.task.root',
   action: 'countersign.action.digest',

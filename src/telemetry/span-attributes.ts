@@ -9,6 +9,7 @@ import type { Decision, Reason } from '../domain/decision.ts';
 import type { Facts } from '../domain/facts.ts';
 import { header } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
+import { agentKeyOf, type NamedAgent } from '../domain/person.ts';
 import { readUpstreamName } from '../domain/server-names.ts';
 import { rootOf } from '../domain/task.ts';
 import { ERRORS, type ErrorCode } from '../errors.ts';
@@ -60,7 +61,7 @@ export function clientName(facts: CallFacts): string {
 export function commonAttributes(facts: CallFacts): Attributes {
   const attributes: Attributes = { [ATTR.decision]: decisionLabel(facts), [ATTR.callId]: facts.id };
   const { principal, action, actionDigest, decision } = facts;
-  if (principal !== undefined) attributes[ATTR.agent] = principal.id;
+  if (principal !== undefined) Object.assign(attributes, agentAttributes(principal));
   Object.assign(attributes, taskAttributes(facts.task));
   if (action !== undefined) attributes[ATTR.upstream] = action.upstream;
   if (actionDigest !== undefined) attributes[ATTR.action] = actionDigest;
@@ -78,6 +79,7 @@ export function commonAttributes(facts: CallFacts): Attributes {
   return attributes;
 }
 
+<<<<<<< HEAD
 function classificationAttributes({ classification, destinations }: Facts): Attributes {
   const attributes: Attributes = destinations === undefined ? {} : { [ATTR.destination]: destinations.trust };
   if (!isClassified(classification)) return attributes;
@@ -89,6 +91,12 @@ function classificationAttributes({ classification, destinations }: Facts): Attr
   if (environment !== undefined) attributes[ATTR.environment] = environment;
   return attributes;
 }
+=======
+const agentAttributes = (agent: NamedAgent): Attributes => ({
+  [ATTR.agent]: agent.id,
+  [ATTR.agentKey]: agentKeyOf(agent),
+});
+>>>>>>> main
 
 function taskAttributes(task: Parameters<typeof rootOf>[0] | undefined): Attributes {
   return task === undefined ? {} : { [ATTR.task]: task.id, [ATTR.taskRoot]: rootOf(task) };
@@ -152,7 +160,7 @@ export function holdAttributes(hold: Hold): Attributes {
   return {
     [ATTR.decision]: 'hold',
     [ATTR.upstream]: hold.action.upstream,
-    [ATTR.agent]: hold.principal.id,
+    ...agentAttributes(hold.principal),
     ...taskAttributes(hold.task),
     [ATTR.action]: hold.actionDigest,
     [ATTR.policy]: hold.policyDigest,

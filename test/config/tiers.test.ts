@@ -45,12 +45,28 @@ describe('a tier', () => {
   it('checks each seat for itself', () => {
     expect(
       faults(
-        '{ require: [{ from: "user:a", count: 2 }, { from: "group:b", escalate: { after: 15m, to: ["group:c"] } }] }',
+        '{ require: [{ from: "user:a", count: 2 }, { from: "group:b", escalate: { after: 15m, to: ["group:c"] } }], decideWithin: 15m }',
       ),
     ).toEqual([
       'tiers.t.require.0.count: Write 1 or less, or name more reviewers: 2 people must approve, but only 1 may vote.',
       'tiers.t.require.1.escalate.after: Write less than `decideWithin`, so that the people who are asked later have time to decide.',
     ]);
+  });
+});
+
+describe('the time to decide', () => {
+  const minutes = (tier: string) =>
+    (parseConfig(withSections({ tiers: `{ t: ${tier} }` }), '/nowhere/c.yaml', undefined, {}).tiers.t?.decideWithinMs ??
+      0) / 60_000;
+
+  it.each([
+    ['{ reviewers: ["group:a"] }', 15],
+    ['{ reviewers: ["group:a"], escalate: { after: 14m, to: ["group:b"] } }', 15],
+    ['{ reviewers: ["group:a"], escalate: { after: 15m, to: ["group:b"] } }', 30],
+    ['{ require: [{ from: owner, escalate: { after: 30m, to: ["group:b"] } }, { from: "group:c" }] }', 45],
+    ['{ reviewers: ["group:a"], decideWithin: 1h, escalate: { after: 30m, to: ["group:b"] } }', 60],
+  ])('of %s lasts %i minutes', (tier, expected) => {
+    expect(minutes(tier)).toBe(expected);
   });
 });
 

@@ -44,9 +44,19 @@ export const SHARED = ['@opentelemetry/api', 'lru-cache', 'zod'];
 const REACH: Readonly<Record<string, readonly string[]>> = {
   domain: ['errors.ts'],
   ...Object.fromEntries(
-    ['actions', 'approvals', 'audit', 'mcp', 'reactions', 'settings', 'steps', 'store', 'telemetry', 'upstream'].map(
-      (feature) => [feature, ['domain/**', 'errors.ts']],
-    ),
+    [
+      'actions',
+      'approvals',
+      'audit',
+      'mcp',
+      'reactions',
+      'settings',
+      'steps',
+      'store',
+      'tasks',
+      'telemetry',
+      'upstream',
+    ].map((feature) => [feature, ['domain/**', 'errors.ts']]),
   ),
   // Each type of thing says what may be configured about it.
   credentials: ['domain/**', 'settings/**', 'errors.ts'],

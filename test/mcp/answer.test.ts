@@ -66,6 +66,7 @@ function answer(allowed: readonly string[] = [], method = 'tools/list') {
     tools: {
       takesTasks: method === 'tools/list',
       heldSuffix: '(held)',
+      own: (tools) => tools,
       observe: (tool) => (tool as { name?: unknown }).name !== 'huge',
       outlook: (tool) => (tool === 'hidden' ? 'deny' : 'hold'),
     },

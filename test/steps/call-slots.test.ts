@@ -26,7 +26,7 @@ function classified(agent: string, mount: Partial<Mount>): Classified {
   return call.reach({
     call,
     mount: { kind: 'single', ...mount },
-    principal: { id: agent } as Principal,
+    principal: { id: agent, agentKey: agent } as Principal,
     request,
   } as unknown as Classified);
 }

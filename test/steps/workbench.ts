@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { Duplex } from 'node:stream';
 import { classify } from '../../src/actions/classify.ts';
 import { actionDigest, formerActionDigest } from '../../src/actions/digest.ts';
+import { requestDigest } from '../../src/approvals/binding.ts';
 import { answerCall } from '../../src/assembly/answer.ts';
 import { decisionRecord, outcomeRecord } from '../../src/audit/records.ts';
 import type { BrokerProvider } from '../../src/credentials/broker-provider.ts';
@@ -41,11 +42,14 @@ import type { ResourceOptions, RuleOptions } from '../../src/policy/rules.ts';
 import { AgentCalls } from '../../src/steps/call-slots.ts';
 import { createOpenCalls, type OpenCalls } from '../../src/steps/open-calls.ts';
 import { createSteps } from '../../src/steps/steps.ts';
+import { Desk } from '../../src/tasks/desk.ts';
 import { NOTHING_CLASSIFIED } from '../policy/inputs.ts';
 import { brokerOver, type OneProviderBroker } from '../support/broker-over.ts';
 import { freshGatewayTest } from '../support/gateway-test.ts';
 import { approve, Bench } from '../support/holds/bench.ts';
 import { GENEROUS, principalOf, requirementOf, TRACE } from '../support/holds/values.ts';
+
+const NO_TASKS = { auto: false, offered: false, sessions: false } as const;
 
 /** What reached the agent, in order: `200 {"ok":true}`, or `head 200`, `write ok`, `end`, `abort`. */
 export interface RecordingSink extends ResponseSink {
@@ -206,6 +210,11 @@ export class Workbench {
       ...{ approvals, clock, decisionRecord, outcomeRecord },
       audit: options.audit,
       broker: this.#broker.broker,
+      desk: new Desk({
+        ...{ audit: options.audit, clock, tasks: store.tasks },
+        limits: () => GENEROUS,
+        stop: async () => true,
+      }),
       openCalls: this.#openCalls,
       forwarder: {
         send: async (outgoing, sink) => {
@@ -233,10 +242,11 @@ export class Workbench {
       callLine: () => ({}),
       tasks: store.tasks,
       marks: store.marks,
+      meters: store.meters,
       suspensions: store.suspensions,
       watch: store.watch,
       violations: { note: () => undefined },
-      digests: { of: actionDigest, former: formerActionDigest },
+      digests: { of: actionDigest, former: formerActionDigest, request: requestDigest },
       agentCalls: new AgentCalls(),
       runtime: () => this.runtime(),
       ways: WAYS,
@@ -274,15 +284,22 @@ export class Workbench {
       ...(this.handler && { handler: this.handler }),
       leftBehind: (headers, bound) => leftBehind(headers, bound, undefined, true),
       classify: (request, need) => classify(request, descriptor, need, limits),
+      tasks: NO_TASKS,
       ...this.mount,
     };
     const shared: SharedMount = {
-      ...{ kind: 'shared', name: 'all', protocol: 'mcp', handler: this.#answering() },
+      ...{ kind: 'shared', name: 'all', protocol: 'mcp', handler: this.#answering(), tasks: NO_TASKS },
       route: (request, principal) => this.route(request, principal),
       classify: (request, need) => classify(request, { ...descriptor, name: 'all' }, need, limits),
     };
     return {
-      identity: { identify: () => this.caller, status: () => [], start: async () => {}, close() {} },
+      identity: {
+        identify: () => this.caller,
+        agentKeyOf: () => undefined,
+        status: () => [],
+        start: async () => {},
+        close() {},
+      },
       policy,
       taints: this.taints,
       mounts: new Map<string, SingleMount | SharedMount>([

@@ -70,7 +70,7 @@ describe('holds within an hour', () => {
     for (let n = 0; n < 150; n++)
       await bench.approvals.cancel((await openHoldBy(bench, { idempotencyKey: `k${n}` })).id, principalOf());
     const { requestDigest } = await openHoldBy(bench);
-    const shown = await bench.store.holds.admit({ principalId: AGENT, requestDigest }, (known) => ({
+    const shown = await bench.store.holds.admit({ principalId: AGENT, agentKey: AGENT, requestDigest }, (known) => ({
       answer: known.length,
     }));
     expect(shown).toBe(64);
@@ -85,10 +85,13 @@ describe('holds within an hour', () => {
     });
     for (let n = 0; n < 70; n++) {
       const hold = { ...opened, id: `hold_${n}`, nonce: `${n}` };
-      await bench.store.holds.admit({ principalId: AGENT, requestDigest: opened.requestDigest }, () => ({
-        opened: { hold, content: {} },
-        answer: undefined,
-      }));
+      await bench.store.holds.admit(
+        { principalId: AGENT, agentKey: AGENT, requestDigest: opened.requestDigest },
+        () => ({
+          opened: { hold, content: {}, reserves: [] },
+          answer: undefined,
+        }),
+      );
       await bench.store.holds.change(hold.id, (seen, now) => ({
         next: advance(seen, { type: 'cancel' }, now),
         answer: undefined,

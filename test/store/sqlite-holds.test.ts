@@ -36,10 +36,13 @@ describe('holds in SQLite', () => {
       ),
       bench.clock.now(),
     );
-    await bench.store.holds.admit({ principalId: hold.principal.id, requestDigest: 'digest' }, () => ({
-      opened: { hold, content: {} },
-      answer: undefined,
-    }));
+    await bench.store.holds.admit(
+      { principalId: hold.principal.id, agentKey: hold.principal.id, requestDigest: 'digest' },
+      () => ({
+        opened: { hold, content: {}, reserves: [] },
+        answer: undefined,
+      }),
+    );
     expect(await bench.store.holds.get(hold.id)).toEqual(JSON.parse(JSON.stringify(hold)));
     expect(await bench.store.holds.get('hold_none')).toBeUndefined();
   });
@@ -51,14 +54,14 @@ describe('holds in SQLite', () => {
     const second = await openHoldBy(bench);
     await openHoldBy(bench, { action: actionOf({}, 'unrelated') });
     const seen = await bench.store.holds.admit(
-      { principalId: first.principal.id, requestDigest: first.requestDigest },
+      { principalId: first.principal.id, agentKey: first.principal.id, requestDigest: first.requestDigest },
       (known, usage) => ({
         answer: { ids: known.map((hold) => hold.id), pending: usage().pending },
       }),
     );
     expect(seen).toEqual({ ids: [second.id, first.id], pending: 2 });
     const byKey = await bench.store.holds.admit(
-      { principalId: first.principal.id, requestDigest: 'other', idempotencyKey: 'k' },
+      { principalId: first.principal.id, agentKey: first.principal.id, requestDigest: 'other', idempotencyKey: 'k' },
       (known) => ({
         answer: known.map((hold) => hold.id),
       }),
@@ -90,8 +93,8 @@ describe('holds in SQLite', () => {
         throw new RangeError('cannot be written');
       },
     });
-    const write = bench.store.holds.admit({ principalId: 'p', requestDigest: 'd' }, () => ({
-      opened: { hold: twin, content: {} },
+    const write = bench.store.holds.admit({ principalId: 'p', agentKey: 'p', requestDigest: 'd' }, () => ({
+      opened: { hold: twin, content: {}, reserves: [] },
       answer: undefined,
     }));
     await expect(write).rejects.toThrow(RangeError);

@@ -91,7 +91,7 @@ export async function openReviewPlane(options: BenchOptions = {}, clock?: Manual
           revokeCredentials: async () => true,
           cutConnections: () => 0,
         }),
-        revokeCredentials: async () => true,
+        stopTasks: async () => true,
         refuseUnknown: () => {},
         wakeNotifier: () => {},
       },

@@ -14,6 +14,7 @@ export interface Sections {
   readonly credentials: Entries<Config['credentials'][string]>;
   readonly signing?: Config['signing'] | undefined;
   readonly tiers: Entries<Config['tiers'][string]>;
+  readonly meters: Entries<Config['meters'][string]>;
   readonly sensitivity: Config['sensitivity'];
   readonly destinations: Config['destinations'];
   readonly unclassified?: Config['unclassified'] | undefined;

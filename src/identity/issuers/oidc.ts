@@ -7,6 +7,7 @@ import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import type { Principal } from '../../domain/principal.ts';
 import { secureUrl } from '../../settings/addresses.ts';
 import { type ConfigContext, pemFile, secret } from '../../settings/paths-and-secrets.ts';
+import { claimKey } from '../agent-key.ts';
 import { type CommonSettings, type IssuerParts, type IssuerSettingsOf, issuerType } from '../issuer-type.ts';
 import { createOidcKeys } from '../keys/oidc-keys.ts';
 import { refusal } from '../refusal.ts';
@@ -75,6 +76,7 @@ const settings = (context: ConfigContext) =>
             'token (`client_id`, `azp`); default agent',
         ),
       personClaim: personClaim(),
+      agentKey: claimKey(),
       sessionClaim: z
         .string()
         .min(1)

@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import type { ConfigContext } from '../../settings/paths-and-secrets.ts';
+import { pathKey, spiffeKeys } from '../agent-key.ts';
 import { bundle } from '../bundles/bundle-settings.ts';
 import { type CommonSettings, issuerType } from '../issuer-type.ts';
 import { audience, issuerName, maxLifetime, requireProof } from '../settings.ts';
@@ -19,6 +20,7 @@ const settings = (context: ConfigContext) =>
         .string()
         .regex(/^[a-z0-9._-]{1,255}$/, { error: 'Write the trust domain alone, like prod.example.org.' }),
       bundle: bundle(context),
+      agentKey: pathKey(),
       audience: audience()
         .exactOptional()
         .describe('Accepted `aud` values for this trust domain; default: identity.audience'),
@@ -38,9 +40,8 @@ export const spiffe = issuerType({
   },
   create(own, parts) {
     const { name } = own;
-    const source = parts.bundles.create(own);
-    const verifier = createJwtSvidVerifier(name, source, claimRules(own, parts.audience), parts.clock);
-    return { verifier, domain: { name, bundle: source } };
+    const domain = { name, bundle: parts.bundles.create(own), agentKeyOf: spiffeKeys(own.agentKey) };
+    return { verifier: createJwtSvidVerifier(domain, claimRules(own, parts.audience), parts.clock), domain };
   },
   check(own, all) {
     if (!('spiffeId' in own.bundle) || own.bundle.bootstrap !== undefined) return [];

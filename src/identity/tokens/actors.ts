@@ -5,7 +5,8 @@
 import { isJsonObject, type Json, type JsonObject, presentMembers } from '../../domain/json.ts';
 import { isName } from '../../domain/name.ts';
 import { personAt, personUnknown } from '../../domain/person-claim.ts';
-import type { Party } from '../../domain/principal.ts';
+import type { Party, Principal } from '../../domain/principal.ts';
+import { keyOfClaim, requireKeyOfClaim } from '../agent-key.ts';
 import { refusal } from '../refusal.ts';
 import { requireClient, requireSubject } from './claims.ts';
 import { speaksForClient } from './client-token.ts';
@@ -19,11 +20,13 @@ export interface DelegationRules {
   /** Whom `sub` names where no `act` names the caller. */
   readonly subject: 'agent' | 'person';
   readonly personClaim?: string | undefined;
+  /** Which claim tells the issuer's agents apart; undefined: the subject. */
+  readonly agentKey?: { readonly claim: string } | undefined;
 }
 
 interface Delegation {
-  readonly caller: Party;
-  /** The object that names the caller: the token, its outermost `act`, or nothing where the client's name is all. */
+  readonly caller: Party & Pick<Principal, 'agentKey'>;
+  /** The object that names the caller: the token, or its outermost `act`. */
   readonly named: JsonObject;
   /** Nearest first: the token's subject, then earlier actors. */
   readonly onBehalfOf: readonly Party[];
@@ -40,12 +43,27 @@ export function readDelegation(claims: JsonObject, rules: DelegationRules): Dele
       throw refusal('token_claims', 'act', 'The token’s actor belongs to another issuer (act.iss).');
     // An agent that another agent acts for is no person, so no claim has to say which person it is.
     const actedFor = isForItself ? subject : requirePerson(subject, rules);
-    return { caller: actor.party, named: actor.act, onBehalfOf: [actedFor, ...earlier.map((one) => one.party)] };
+    const { party: caller, act } = actor;
+    return {
+      caller: withKey(caller, { named: act, token: claims }, rules),
+      named: act,
+      onBehalfOf: [actedFor, ...earlier.map((one) => one.party)],
+    };
   }
-  if (rules.subject === 'agent') return { caller: subject, named: claims, onBehalfOf: [] };
+  const from = { named: claims, token: claims };
+  if (rules.subject === 'agent') return { caller: withKey(subject, from, rules), named: claims, onBehalfOf: [] };
   // RFC 9068 section 2.2: of a token that a client got for itself, the subject is the client's own account.
   const client = party(issuer, requireClient(claims));
-  return { caller: client, named: {}, onBehalfOf: isForItself ? [] : [requirePerson(subject, rules)] };
+  const onBehalfOf = isForItself ? [] : [requirePerson(subject, rules)];
+  return { caller: withKey(client, from, rules), named: claims, onBehalfOf };
+}
+
+function withKey(
+  caller: Party,
+  from: { readonly named: JsonObject; readonly token: JsonObject },
+  { issuer, agentKey }: DelegationRules,
+): Delegation['caller'] {
+  return { ...caller, agentKey: agentKey === undefined ? caller.id : requireKeyOfClaim(issuer, agentKey, from) };
 }
 
 /** `<issuer>#<subject>`: an issuer identifier has no fragment, so the first `#` always divides the two. */
@@ -81,8 +99,15 @@ function readActors(outermost: Json | undefined, rules: DelegationRules): Actor[
     const { iss = rules.issuer } = act;
     if (typeof iss !== 'string' || !isName(iss) || iss.includes('#'))
       throw refusal('token_claims', 'act', 'The issuer of an actor is not an issuer identifier.');
-    actors.push({ party: named(act, iss, rules), act });
+    actors.push({ party: keyed(named(act, iss, rules), act, rules), act });
     next = act.act;
   }
   return actors;
+}
+
+/** An actor of the chain, with the key that it has when it calls itself, where its `act` says enough. */
+function keyed(actor: Party, act: JsonObject, { issuer, agentKey }: DelegationRules): Party {
+  const isOurs = agentKey !== undefined && actor.issuer === issuer;
+  const key = isOurs ? keyOfClaim(issuer, agentKey, { named: act, token: {} }) : undefined;
+  return key === undefined ? actor : { ...actor, agentKey: key };
 }

@@ -4,10 +4,10 @@
 import type { Clock } from '../../domain/clock.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import type { Principal } from '../../domain/principal.ts';
-import type { TrustBundleSource } from '../bundles/trust-bundle.ts';
 import { JWT_SVID_ALGORITHMS } from '../keys/algorithms.ts';
 import { refusal } from '../refusal.ts';
 import { parseSpiffeId, type SpiffeId } from '../spiffe-id.ts';
+import type { TrustedDomain } from '../x509/x509-svids.ts';
 import { type ClaimRules, checkCommonClaims } from './claims.ts';
 import { proveSignature } from './signature.ts';
 import type { TokenVerifier } from './token-verifier.ts';
@@ -17,8 +17,7 @@ const ACCEPTED_HEADERS = ['alg', 'kid', 'typ'];
 const ACCEPTED_TYPES = [undefined, 'JWT', 'JOSE'];
 
 export function createJwtSvidVerifier(
-  name: string,
-  bundle: TrustBundleSource,
+  { name, bundle, agentKeyOf }: TrustedDomain,
   rules: ClaimRules,
   clock: Clock,
 ): TokenVerifier {
@@ -27,7 +26,8 @@ export function createJwtSvidVerifier(
     type: 'spiffe',
     keys: bundle,
     async verify(jws, claims) {
-      const { id, trustDomain } = readSpiffeSubject(claims);
+      const subject = readSpiffeSubject(claims);
+      const { id, trustDomain } = subject;
       if (trustDomain !== bundle.trustDomain)
         throw refusal('token_untrusted', 'trust_domain', 'The token’s trust domain is not trusted here.');
       checkHeader(jws);
@@ -40,7 +40,7 @@ export function createJwtSvidVerifier(
         issuer: `spiffe://${trustDomain}`,
         subject: id,
         kind: 'spiffe',
-        agentKey: id,
+        agentKey: agentKeyOf(subject),
         issuerName: name,
         trustDomain,
         proof: 'jwt-svid',

@@ -23,7 +23,6 @@ export function oidcPrincipal(claims: JsonObject, issuer: NamedIssuer, expiresAt
     ...caller,
     ...displayOf(claims, named, caller.subject, issuer.displayClaim),
     kind: 'oidc',
-    agentKey: caller.id,
     issuerName: issuer.name,
     proof: 'jwt',
     claims,

@@ -8,6 +8,7 @@ import type { Principal } from '../../domain/principal.ts';
 import type { Peer } from '../../domain/request.ts';
 import { GatewayError } from '../../errors.ts';
 import type { TrustBundleSource } from '../bundles/trust-bundle.ts';
+import type { SpiffeId } from '../spiffe-id.ts';
 import { CertificateFault, certificateRefusal } from './certificate-fault.ts';
 import { type Authorities, readSvidUnverified, type UnverifiedX509Svid, verifySvid } from './svid.ts';
 
@@ -15,6 +16,8 @@ export interface TrustedDomain {
   /** The entry's name under `identity.issuers`. */
   readonly name: string;
   readonly bundle: TrustBundleSource;
+  /** Which agent an id of this trust domain is. */
+  agentKeyOf(id: SpiffeId): string;
 }
 
 export interface SvidVerifier {
@@ -65,7 +68,7 @@ export function createSvidVerifier(
       const domain = domainOf(svid.spiffeId.trustDomain);
       if (domain === undefined) throw new CertificateFault('trust_domain');
       const authorities = await authoritiesOf(domain.bundle);
-      const principal = principalOf(svid, domain.name, verifySvid(svid, authorities, clock.now()));
+      const principal = principalOf(svid, domain, verifySvid(svid, authorities, clock.now()));
       judged.set(peer, { principal, domain, authorities });
       return principal;
     } catch (thrown) {
@@ -89,7 +92,11 @@ async function authoritiesOf(bundle: TrustBundleSource): Promise<Authorities> {
   });
 }
 
-function principalOf({ spiffeId }: UnverifiedX509Svid, issuerName: string, expiresAt: EpochMs): Principal {
+function principalOf(
+  { spiffeId }: UnverifiedX509Svid,
+  { name, agentKeyOf }: TrustedDomain,
+  expiresAt: EpochMs,
+): Principal {
   const { id, trustDomain } = spiffeId;
   const issuer = `spiffe://${trustDomain}`;
   return {
@@ -97,8 +104,8 @@ function principalOf({ spiffeId }: UnverifiedX509Svid, issuerName: string, expir
     issuer,
     subject: id,
     kind: 'spiffe',
-    agentKey: id,
-    issuerName,
+    agentKey: agentKeyOf(spiffeId),
+    issuerName: name,
     trustDomain,
     proof: 'x509-svid',
     claims: {},

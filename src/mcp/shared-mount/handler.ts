@@ -7,10 +7,12 @@ import { edited, parseWithSource, writeJson } from '../../domain/json-source.ts'
 import type { AnsweringHandler, ProtocolHandler } from '../../domain/protocol-handler.ts';
 import { sharedServerName } from '../../domain/server-names.ts';
 import type { Armed } from '../../domain/stages.ts';
+import type { TaskDesk } from '../../domain/task-desk.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { asGatewayError, GatewayError } from '../../errors.ts';
 import { type CancellationDependencies, heedCancellation } from '../cancellation.ts';
 import { keptAlive } from '../keep-alive.ts';
+import { answerOpenTask, withOwnTool } from '../open-task.ts';
 import type { SharedCursors } from './cursor.ts';
 import { lastPlace } from './events.ts';
 import { joinCaching, joinCapabilities, joinEntries, joinInstructions, LISTS } from './lists.ts';
@@ -29,6 +31,8 @@ export interface SharedHandlerParts extends CancellationDependencies {
   readonly version: string;
   /** How MCP says a refusal. */
   readonly refusal: ProtocolHandler['refusal'];
+  /** Opens the tasks under which agents call. */
+  readonly desk: Pick<TaskDesk, 'open'>;
 }
 
 /** The result of a request, or its error; nothing for a notification. */
@@ -151,9 +155,11 @@ export function createSharedHandler(parts: SharedHandlerParts): AnsweringHandler
         call: armed.call.id,
       });
     const nextCursor = cursors.seal(armed.principal, mount, method, results);
+    const entries = joinEntries(method, results, leftOut);
     return {
       result: {
-        [LISTS[method] as string]: joinEntries(method, results, leftOut),
+        [LISTS[method] as string]:
+          method === 'tools/list' ? withOwnTool(armed.mount.tasks, armed.action, entries) : entries,
         ...(nextCursor !== undefined && { nextCursor }),
         ...joinCaching(replies, isStateless(armed)),
         ...missingMeta(servers.missing(armed, replies)),
@@ -234,9 +240,7 @@ export function createSharedHandler(parts: SharedHandlerParts): AnsweringHandler
   return {
     requestHeaders: () => [],
     enrich: (action) => action,
-    onMessage() {
-      return undefined;
-    },
+    onMessage: (recognised, action) => answerOpenTask(parts.desk, recognised, action),
     async beforeSend(armed) {
       await heedCancellation(parts, armed);
       return { detached: false, through: (sink) => sink };

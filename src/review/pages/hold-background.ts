@@ -91,7 +91,7 @@ function renderCalls(calls: readonly TaskCall[], now: EpochMs): Html {
 }
 
 export function renderAgent({ hold: { principal }, background }: Grounds): Html {
-  const { id, spiffeId, name, person, client, issuer, onBehalfOf, owners } = principal;
+  const { id, agentKey, spiffeId, name, person, client, issuer, onBehalfOf, owners } = principal;
   const party = ({ id: of, person }: Party) =>
     html`<li><span class="mono">${words(of)}</span>${person === undefined ? '' : html`, person ${words(person)}`}</li>`;
   const proof = html`${background.proof} of <span class="mono">${words(issuer)}</span>`;
@@ -103,6 +103,7 @@ export function renderAgent({ hold: { principal }, background }: Grounds): Html 
     'Who asks',
     html`<dl class="facts">
       ${monoFact('Agent', words(id))}
+      ${agentKey === undefined ? '' : monoFact('Counts as the agent', words(agentKey))}
       ${spiffeId === undefined ? '' : monoFact('Its workload', words(spiffeId))}
       ${name === undefined ? '' : fact('Name at its issuer', words(name))}
       ${person === undefined ? '' : fact('Person', words(person))}

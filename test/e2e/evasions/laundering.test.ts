@@ -29,7 +29,7 @@ const it = worldTest({
 const send = (env: Environment, agent: Agent) => post(env, '/api/send', agent, { to: 'x@else.example' });
 
 describe('a page of the wiki', () => {
-  // Passes unseen today: the writer may write, the reader has read nothing secret, and the secret is out.
+  // Passed unseen once: the writer may write, the reader has read nothing secret, and the secret is out.
   it('marks who reads it after somebody who was marked has written there', async ({ env }) => {
     const [insider, courier] = [newAgent(), newAgent()];
     expect(await get(env, '/api/forum/notes', courier)).toBe('sent');

@@ -42,8 +42,8 @@ async function pod(account: string, name: string): Promise<Agent> {
   return { as: 'unused', headers: { authorization: `Bearer ${token}` } };
 }
 
-// Passes unseen today: every pod is an agent of its own, and a restart of the pod makes it a new one.
-it.fails.for(WAYS)('a new pod of the same account does not send over %s', async (name, { world }) => {
+// Passed unseen once: every pod is an agent of its own, and a restart of the pod makes it a new one.
+it.for(WAYS)('a new pod of the same account does not send over %s', async (name, { world }) => {
   const [way, account] = [wayOf(name, world), newAgent('account').as];
   await way.read(await pod(account, 'a1'));
   expect(await way.send(await pod(account, 'b2'))).toMatch(STOPPED);

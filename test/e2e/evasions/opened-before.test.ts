@@ -23,6 +23,7 @@ const it = gatewayTest
           rule.allow('sockets', { upstream: 'live', upgrade: true }),
           rule.deny('chat', { upstream: 'live', path: '/chat', upgrade: true }, { when: TAINTED }),
         ],
+        reviewers: { killSwitch: ['group:soc'] },
         limits: { wait: '0s', pendingPerAgent: 1000 },
       }),
     ),
@@ -46,7 +47,7 @@ const OPENERS: Readonly<Record<string, (env: Environment) => Promise<readonly [r
 };
 
 describe.for(Object.entries(OPENERS))('opened before the reading by %s', ([_who, agents]) => {
-  // Passes unseen today: the call was allowed when its head came, and nobody asks again.
+  // Passed unseen once: the call was allowed when its head came, and nobody asks again.
   it('an upload is decided on again before its second half is sent on', async ({ env }) => {
     const [reader, opener] = await agents(env);
     const upload = await openUpload(env, '/api/upload', opener);
@@ -64,7 +65,7 @@ describe.for(Object.entries(OPENERS))('opened before the reading by %s', ([_who,
     expect(upload.arrived()).toBe(true);
   });
 
-  // Passes unseen today: one decision lets through everything that is said on the WebSocket later.
+  // Passed unseen once: one decision lets through everything that is said on the WebSocket later.
   it('a WebSocket is closed before the reader sees its answer', async ({ env, sockets }) => {
     const [reader, opener] = await agents(env);
     const socket = await openSocket(env, '/live/chat', opener);
@@ -86,7 +87,7 @@ describe.for(Object.entries(OPENERS))('opened before the reading by %s', ([_who,
   });
 });
 
-// Passes unseen today. The mark is there before the first byte of what is read, also where the rest never ends.
+// Passed unseen once. The mark is there before the first byte of what is read, also where the rest never ends.
 it('an answer that begins and does not end has marked its reader', async ({ env }) => {
   const agent = newAgent();
   const socket = await openSocket(env, '/live/chat', agent);
@@ -96,4 +97,38 @@ it('an answer that begins and does not end has marked its reader', async ({ env 
   env.upstream.respond((_request, response) => response.end('{"ok":true}'));
   expect(await socket.say(`secret ${agent.as}`)).toBe('closed');
   expect(await get(env, '/api/upload', agent)).toBe('denied');
+});
+
+describe('what is under way', () => {
+  const suspend = async (env: Environment, body: object) => {
+    const sam = await env.reviewer('sam', ['soc']);
+    expect((await sam.post('/suspensions', { reason: 'odd', ...body })).status).toBe(201);
+  };
+  const end = async (env: Environment, { as, task }: Agent) => {
+    expect((await env.call(`/countersign/v1/tasks/${task}`, { as, method: 'DELETE' })).status).toBe(200);
+  };
+  const STOPS: Readonly<Record<string, (env: Environment, parent: Agent, child: Agent) => Promise<void>>> = {
+    'the agent is suspended': (env, { as }) => suspend(env, { principal: `${env.issuer.issuer}#${as}` }),
+    'the task above is suspended': (env, { task }) => suspend(env, { task }),
+    'the task above is ended': (env, parent) => end(env, parent),
+  };
+
+  // An upload of which no rule reads a fact: it goes through piece by piece, and the upstream has its first half.
+  it.for(Object.entries(STOPS))('by upload is cut when %s', async ([_when, stop], { env }) => {
+    const parent = await openTask(env, newAgent());
+    const child = await openTask(env, { as: parent.as }, { parent: parent.task });
+    const upload = await openUpload(env, '/api/other', child);
+    await stop(env, parent, child);
+    expect(await upload.finish()).not.toBe('sent');
+    expect(upload.arrived()).toBe(false);
+  });
+
+  it.for(Object.entries(STOPS))('by WebSocket is cut when %s', async ([_when, stop], { env, sockets }) => {
+    const parent = await openTask(env, newAgent());
+    const child = await openTask(env, { as: parent.as }, { parent: parent.task });
+    const socket = await openSocket(env, '/live/prices', child);
+    await stop(env, parent, child);
+    expect(await socket.say(`late ${child.as}`)).toBe('closed');
+    expect(sockets.received).not.toContain(`late ${child.as}`);
+  });
 });

@@ -23,21 +23,21 @@ describe.for(WAYS)('over %s', (name) => {
     expect(await way.send(newAgent())).toBe('sent');
   });
 
-  // Passes unseen today: the sub-agent reads, and the agent that it works for sends in its own name.
+  // Passed unseen once: the sub-agent reads, and the agent that it works for sends in its own name.
   it('an agent does not send what its sub-agent has read', async ({ world }) => {
     const [way, agent] = [wayOf(name, world), newAgent()];
     await way.read(actingFor(agent.as, newAgent('sub')));
     expect(await way.send(agent)).toMatch(STOPPED);
   });
 
-  // Passes unseen today: the agent reads, and lets its sub-agent send.
+  // Passed unseen once: the agent reads, and lets its sub-agent send.
   it('a sub-agent does not send what its agent has read', async ({ world }) => {
     const [way, agent] = [wayOf(name, world), newAgent()];
     await way.read(agent);
     expect(await way.send(actingFor(agent.as, newAgent('sub')))).toMatch(STOPPED);
   });
 
-  // Passes unseen today: two levels of sub-agents lie between the reading and the sending.
+  // Passed unseen once: two levels of sub-agents lie between the reading and the sending.
   it('every actor of the chain is marked', async ({ world }) => {
     const [way, person, middle] = [wayOf(name, world), newAgent('person'), newAgent('middle')];
     const claims = { act: { sub: newAgent('sub').as, act: { sub: middle.as } } };
@@ -46,7 +46,7 @@ describe.for(WAYS)('over %s', (name) => {
     expect(await way.send(actingFor(middle.as, newAgent('other-sub')))).toMatch(STOPPED);
   });
 
-  // Passes unseen today: both agents act for one person, and know nothing of each other.
+  // Passed unseen once: both agents act for one person, and know nothing of each other.
   it('another agent of the same person does not send it', async ({ world }) => {
     const [way, person] = [wayOf(name, world), newAgent('person').as];
     await way.read(actingFor(person, newAgent('reader')));

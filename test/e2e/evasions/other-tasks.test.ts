@@ -23,14 +23,14 @@ describe.for(WAYS)('over %s, what was read is remembered', (name) => {
     expect(await way.send(await openTask(world.env, newAgent()))).toBe('sent');
   });
 
-  // Passes unseen today: the calls of a task are forgotten with the task, and the agent opens a new one.
+  // Passed unseen once: the calls of a task are forgotten with the task, and the agent opens a new one.
   it('in a new task', async ({ world }) => {
     const [way, agent] = [wayOf(name, world), newAgent()];
     await way.read(await openTask(world.env, agent));
     expect(await way.send(await openTask(world.env, agent))).toMatch(STOPPED);
   });
 
-  // Passes unseen today: tasks are voluntary, and a call without one has no history.
+  // Passed unseen once: tasks are voluntary, and a call without one has no history.
   it('of a call without a task', async ({ world }) => {
     const [way, agent] = [wayOf(name, world), newAgent()];
     await way.read(agent);
@@ -38,14 +38,14 @@ describe.for(WAYS)('over %s, what was read is remembered', (name) => {
     expect(await way.send(await openTask(world.env, agent))).toMatch(STOPPED);
   });
 
-  // Passes unseen today: the send names no task, so that the condition reads the history of nothing.
+  // Passed unseen once: the send names no task, so that the condition reads the history of nothing.
   it('where the send names no task', async ({ world }) => {
     const [way, agent] = [wayOf(name, world), newAgent()];
     await way.read(await openTask(world.env, agent));
     expect(await way.send(agent)).toMatch(STOPPED);
   });
 
-  // Passes unseen today: a task keeps its latest 200 calls, and the reading is the 206th.
+  // Passed unseen once: a task keeps its latest 200 calls, and the reading is the 206th.
   it('after 205 harmless calls', async ({ world }) => {
     const [way, agent] = [wayOf(name, world), await openTask(world.env, newAgent())];
     await way.read(agent);
@@ -53,7 +53,7 @@ describe.for(WAYS)('over %s, what was read is remembered', (name) => {
     expect(await way.send(agent)).toMatch(STOPPED);
   });
 
-  // Passes unseen today: the task that remembers is ended by the agent itself.
+  // Passed unseen once: the task that remembers is ended by the agent itself.
   it('after the task has ended', async ({ world }) => {
     const [way, agent] = [wayOf(name, world), newAgent()];
     const task = await openTask(world.env, agent);

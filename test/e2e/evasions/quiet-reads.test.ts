@@ -40,8 +40,7 @@ const ANSWERS: Readonly<Record<string, readonly [method: string, respond: Respon
 };
 
 describe('the mark is set by', () => {
-  // Passes unseen today: nothing is marked.
-  it.fails.for(Object.entries(ANSWERS))('%s', async ([_what, [method, respond]], { env }) => {
+  it.for(Object.entries(ANSWERS))('%s', async ([_what, [method, respond]], { env }) => {
     const agent = newAgent();
     env.upstream.respond(respond);
     const response = await env.call('/api/customers/1', {
@@ -55,8 +54,8 @@ describe('the mark is set by', () => {
     expect(await post(env, '/api/send', agent, {})).toMatch(STOPPED);
   });
 
-  // Passes unseen today: a held read marks nobody while it waits, and its answer is fetched later, from the gateway.
-  it.fails('the answer that the gateway has kept, when it is fetched', async ({ env }) => {
+  // A held read marks nobody while it waits, and its answer is fetched later, from the gateway.
+  it('the answer that the gateway has kept, when it is fetched', async ({ env }) => {
     const [agent, alice] = [newAgent(), await env.reviewer('alice')];
     const { client } = await connectV1(env, 'tools', { as: agent.as });
     const stream = client.experimental.tasks.callToolStream(

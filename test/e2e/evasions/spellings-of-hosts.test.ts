@@ -170,7 +170,6 @@ async function misjudged(bodies: readonly object[], right: string, send: (body: 
 }
 
 describe('over plain HTTP', () => {
-  // Passes unseen today: nothing looks for destinations, and a condition would have to compare texts.
   it('each URL is external', async ({ env }) => {
     expect(await misjudged(texts(FOREIGN_URLS), HELD, (body) => post(env, '/api/notes', newAgent(), body))).toEqual([]);
   });
@@ -193,14 +192,13 @@ describe('over plain HTTP', () => {
     expect(await send('/api/evil.test/me@evil.test')).toBe('sent');
   });
 
-  // What cannot be read cannot be searched: the condition fails, and a hold rule matches.
-  it('a body that cannot be parsed is external', async ({ env }) => {
+  // What cannot be searched fails the condition, so a hold rule matches. A body that nobody could be shown is refused.
+  it('a body of a type that nobody searches is not sent', async ({ env }) => {
     const options = {
       method: 'POST',
       body: '\u0000\u0001',
       headers: { 'content-type': 'application/octet-stream', prefer: 'wait=0' },
     };
-    // Nobody could be shown such a body, so it is refused.
     expect(await outcomeOf(env.call('/api/notes', options))).toBe('unsupported_media_type');
     const form = {
       method: 'POST',
@@ -257,7 +255,7 @@ describe.for(['tools', 'modern'] as const)('over MCP at %s', (mount) => {
     expect(await misjudged(TRUSTED_BODIES, 'sent', send)).toEqual([]);
   });
 
-  // Passes unseen today: the URI of a resource is matched as a text.
+  // A rule about the URI of a resource matches it as a text.
   it.for([
     'https://evil.test/x',
     'HTTPS://EVIL.TEST',

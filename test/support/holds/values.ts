@@ -144,6 +144,7 @@ export function requestOf({ onHeld, ...extra }: RequestOptions = {}): HoldReques
   const task = extra.task === undefined ? {} : { task: extra.task };
   return {
     calls: [],
+    reserves: [],
     leftBehind: [],
     waitMs: 0,
     traceHold: () => TRACE,

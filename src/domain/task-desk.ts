@@ -1,0 +1,33 @@
+// Where tasks are opened, named, changed and ended: what the agents' own API, the tool on MCP mounts and the way of every
+// call have in common. Implemented by tasks/.
+
+import type { Action } from './action.ts';
+import type { Json } from './json.ts';
+import type { Principal } from './principal.ts';
+import type { Recognised } from './stages.ts';
+import type { Task } from './task.ts';
+
+/** An MCP session of one agent: its mount and its id there. */
+export interface McpSession {
+  readonly mount: string;
+  readonly id: string;
+}
+
+export interface TaskDesk {
+  /**
+   * Opens the task that an agent describes, and makes it the task of the session where one is given. Throws
+   * `bad_request`, and what findTask and TaskStore.open throw.
+   */
+  open(caller: Principal, said: Json, session?: McpSession): Promise<Task>;
+  /** Throws `bad_request`, and what TaskStore.revise throws. */
+  revise(caller: Principal, id: string, said: Json): Promise<Task>;
+  /** Throws `bad_request`, and what TaskStore.invite throws. Gives the guest's id. */
+  invite(caller: Principal, id: string, said: Json): Promise<string>;
+  /** Ends the task and all below it, and takes back what was minted for them. Throws as TaskStore.end. */
+  end(caller: Principal, id: string): Promise<Task>;
+  /**
+   * The task of a call: the one that its field or its message names, else that of its session; where the mount says so,
+   * one is opened for the session. Undefined without a look-up where nothing can name one. Rejects as findTask.
+   */
+  of(recognised: Recognised, action: Action): Promise<Task | undefined> | undefined;
+}
