@@ -42,13 +42,9 @@ export function factsDigest({ classification, destinations }: Pick<Facts, 'class
  * facts, and has the digest of that version.
  */
 export function bindingDigest(facts: BindingFacts): Digest {
-<<<<<<< HEAD
   const { factsDigest: digest } = facts;
-  return canonicalDigest(digest === undefined ? 'countersign/hold/v1' : 'countersign/hold/v2', {
-=======
   const task = boundTask(facts.task);
-  return canonicalDigest('countersign/hold/v1', {
->>>>>>> main
+  return canonicalDigest(digest === undefined ? 'countersign/hold/v1' : 'countersign/hold/v2', {
     actionDigest: facts.actionDigest,
     principal: boundCaller(facts.principal),
     task: task === undefined ? null : { id: task.id, revision: task.revision },

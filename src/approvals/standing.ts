@@ -6,12 +6,8 @@ import type { Judged, Verdict } from '../domain/approvals.ts';
 import { appeared, asHeld, stricter } from '../domain/facts.ts';
 import type { Hold } from '../domain/hold.ts';
 import { bindsSession } from '../domain/mcp-session.ts';
-<<<<<<< HEAD
-import { callerDigest, factsDigest } from './binding.ts';
-=======
 import { boundTask } from '../domain/task.ts';
-import { callerDigest } from './binding.ts';
->>>>>>> main
+import { callerDigest, factsDigest } from './binding.ts';
 
 /** The verdict that counts for the held call, or what changed (a sentence). */
 export type Standing = { readonly verdict: Verdict } | { readonly changed: string };

@@ -54,15 +54,10 @@ export function compilePolicy(options: PolicyOptions): Policy {
   const readsFacts = rules.some(({ condition }) => (condition?.factsRead.size ?? 0) > 0);
   const vocabulary = new Vocabulary(options);
   const classifier = createClassifier(options, rules, vocabulary);
-<<<<<<< HEAD
-  const digests = createDigests(options, rules);
-  const findings = createRuleOutcomes(options.upstreams, digests, (text) => vocabulary.label(text) !== undefined);
-=======
   const meters = new Meters(options, vocabulary);
   const readsMeters = rules.some(({ condition }) => (condition?.metersRead.size ?? 0) > 0);
   const digests = createDigests(options, rules, meters);
-  const findings = createRuleOutcomes(options.upstreams, digests);
->>>>>>> main
+  const findings = createRuleOutcomes(options.upstreams, digests, (text) => vocabulary.label(text) !== undefined);
   return {
     digest: digests.policy,
     bodyNeed: (upstream, method, path) =>

@@ -4,11 +4,8 @@
 import type { Action, ActionBinding, Digest } from '../domain/action.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Approval, Decision } from '../domain/decision.ts';
-<<<<<<< HEAD
 import type { Facts } from '../domain/facts.ts';
-=======
 import type { Principal } from '../domain/principal.ts';
->>>>>>> main
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
 import type { Assessed, Decided } from '../domain/stages.ts';
 

@@ -79,7 +79,6 @@ export function commonAttributes(facts: CallFacts): Attributes {
   return attributes;
 }
 
-<<<<<<< HEAD
 function classificationAttributes({ classification, destinations }: Facts): Attributes {
   const attributes: Attributes = destinations === undefined ? {} : { [ATTR.destination]: destinations.trust };
   if (!isClassified(classification)) return attributes;
@@ -91,12 +90,11 @@ function classificationAttributes({ classification, destinations }: Facts): Attr
   if (environment !== undefined) attributes[ATTR.environment] = environment;
   return attributes;
 }
-=======
+
 const agentAttributes = (agent: NamedAgent): Attributes => ({
   [ATTR.agent]: agent.id,
   [ATTR.agentKey]: agentKeyOf(agent),
 });
->>>>>>> main
 
 function taskAttributes(task: Parameters<typeof rootOf>[0] | undefined): Attributes {
   return task === undefined ? {} : { [ATTR.task]: task.id, [ATTR.taskRoot]: rootOf(task) };
