@@ -192,7 +192,7 @@ describe('over plain HTTP', () => {
     expect(await send('/api/evil.test/me@evil.test')).toBe('sent');
   });
 
-  // What cannot be searched fails the condition, so a hold rule matches. A body that nobody could be shown is refused.
+  // What cannot be read cannot be searched. Where a rule asks for what is in the body, another type is refused.
   it('a body of a type that nobody searches is not sent', async ({ env }) => {
     const options = {
       method: 'POST',
@@ -205,7 +205,7 @@ describe('over plain HTTP', () => {
       body: 'next=https%3A%2F%2Fevil.test',
       headers: { 'content-type': 'application/x-www-form-urlencoded', prefer: 'wait=0' },
     };
-    expect(await outcomeOf(env.call('/api/notes', form))).toBe(HELD);
+    expect(await outcomeOf(env.call('/api/notes', form))).toBe('unsupported_media_type');
   });
 
   // The upstream itself is a destination, whatever the body says.
