@@ -12,6 +12,7 @@ import { type Classification, type Destinations, isClassified } from '../domain/
 import { isoTime } from '../domain/clock.ts';
 import type { Credential, OutstandingCredential } from '../domain/credential.ts';
 import type { Decision } from '../domain/decision.ts';
+import { historyOf } from '../domain/facts.ts';
 import type { Hold, HoldProgress } from '../domain/hold.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -23,7 +24,8 @@ import type { ErrorCode } from '../errors.ts';
  * Without one the call was cleared, and an outcome must follow.
  */
 export function decisionRecord(facts: CallFacts, span?: SpanRef): RecordText {
-  const { principal, task, action, decision, known, hold } = facts;
+  const { principal, task, action, decision, hold } = facts;
+  const { meters, novel } = historyOf(facts.facts);
   return recordText({
     call: JSON.stringify(facts.id),
     principal: principal && principalText(principal),
@@ -31,8 +33,11 @@ export function decisionRecord(facts: CallFacts, span?: SpanRef): RecordText {
       task && JSON.stringify({ id: task.id, revision: task.revision, root: task.root, provenance: task.provenance }),
     action: action && actionText(action, facts.actionDigest),
     decision: decision && decisionText(decision),
-    classification: known && classificationText(known.classification),
-    destinations: known?.destinations && destinationsText(known.destinations),
+    classification: facts.facts && classificationText(facts.facts.classification),
+    destinations: facts.facts?.destinations && destinationsText(facts.facts.destinations),
+    meters: meters && JSON.stringify(meters),
+    novel: novel && JSON.stringify(novel),
+    tainted: facts.tainted && JSON.stringify(facts.tainted),
     hold: hold && JSON.stringify(approvalOf(hold)),
     error: facts.error && JSON.stringify(facts.error),
     trace: span && JSON.stringify(traceOf(span)),
@@ -141,6 +146,7 @@ export function outcomeRecord(facts: CallFacts, { sent, revoked, span }: CallEnd
     sent,
     status: facts.status,
     upstreamStatus: facts.upstreamStatus,
+    marked: facts.marked,
     error: facts.error,
     serverRequests: facts.serverRequests,
     missingServers: facts.missingServers,

@@ -12,6 +12,7 @@ import type { Hold } from './hold.ts';
 import type { Principal } from './principal.ts';
 import type { InboundRequest } from './request.ts';
 import type { Reached } from './stages.ts';
+import { taintsOf } from './taint.ts';
 import type { Task } from './task.ts';
 
 export interface CallFacts {
@@ -25,13 +26,17 @@ export interface CallFacts {
   readonly actionDigest?: Digest | undefined;
   readonly task?: Task | undefined;
   readonly decision?: Decision | undefined;
-  /** What is known of it. */
-  readonly known?: Facts | undefined;
+  /** What was known when it was decided. */
+  readonly facts?: Facts | undefined;
   /**
    * Known a moment before `hold`, while the approval's first span is written; and known without a hold where a call is
    * refused because of an earlier hold.
    */
   readonly holdId?: string | undefined;
+  /** The marks that were known when the call was decided. */
+  readonly tainted?: readonly string[] | undefined;
+  /** The taints with which the call has marked somebody, or something. */
+  readonly marked?: readonly string[] | undefined;
   readonly hold?: Hold | undefined;
   readonly credential?: Credential | undefined;
   readonly auditSeq?: number | undefined;
@@ -58,8 +63,10 @@ export function factsOf(reached: Reached): CallFacts {
     actionDigest: reached.actionDigest,
     task: reached.task,
     decision: reached.decision,
-    known: reached.facts,
+    facts: reached.facts,
     holdId: error?.details.holdId,
+    tainted: reached.facts?.tainted && taintsOf(reached.facts.tainted),
+    marked: call.marked,
     hold: reached.hold,
     credential: reached.credential,
     auditSeq: reached.auditSeq,

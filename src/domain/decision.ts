@@ -2,11 +2,13 @@
 
 import type { BodyNeed, Digest } from './action.ts';
 import type { Assurance } from './assurance.ts';
+import type { Because } from './because.ts';
 import type { Classifiable, Classification, Destinations, TaskNeed } from './classification.ts';
 import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';
 import type { JsonObject } from './json.ts';
 import type { Metering } from './meter.ts';
+import type { Recognisable } from './novelty.ts';
 import type { Task, TaskCall } from './task.ts';
 import type { Escalation } from './tier.ts';
 
@@ -91,6 +93,8 @@ export interface Decision {
   /** For `hold`, and for an `allow` that an approval brought about: the seats of each distinct tier. */
   readonly requirements: readonly Requirement[];
   readonly credential?: CredentialPlan;
+  /** The facts on which a hold or denial rests, as the agent may be told; absent where there are none. */
+  readonly because?: readonly Because[];
   /** What the decisive rules say to the agent, where they say anything. */
   readonly messages?: readonly string[];
   /** What the matched rules say of the data in words that are no label, for reviewers. */
@@ -146,6 +150,11 @@ export interface Policy {
   destinations(call: Classifiable): Destinations;
   /** The same where it was asked for before; undefined where it was not. */
   knownDestinations(call: Classifiable): Destinations | undefined;
+  /**
+   * By what the call is recognised when it is made again. Undefined where no rule of this policy reads what is new, and
+   * for what opens and keeps an MCP session.
+   */
+  recognise(call: Classifiable, classification: Classification): Recognisable | undefined;
   /** Never throws: what cannot be evaluated fails closed. */
   decide(input: DecisionInput): Decision;
   /**

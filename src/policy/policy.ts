@@ -16,6 +16,7 @@ import type {
 import type { HistoryFact } from '../domain/facts.ts';
 import type { Metering } from '../domain/meter.ts';
 import { readUpstreamName } from '../domain/server-names.ts';
+import { becauseOf } from './because.ts';
 import { checkPolicy } from './check.ts';
 import { createClassifier } from './classifier.ts';
 import { compileRule, indexRules, type RuleIndex } from './compiled-rule.ts';
@@ -24,6 +25,7 @@ import { createDigests, withPeople } from './digests.ts';
 import { languageOf } from './language.ts';
 import { mcpLifecycleRules, toolChangeRules } from './mcp-lifecycle.ts';
 import { Meters } from './meters.ts';
+import { recogniseCall } from './novelty.ts';
 import { seatOwners } from './owner-seats.ts';
 import { type PathParams, type ReadPath, readPath } from './paths.ts';
 import { createRuleOutcomes, type Match, type RuleOutcome } from './rule-outcome.ts';
@@ -52,6 +54,7 @@ export function compilePolicy(options: PolicyOptions): Policy {
   const rules = [...options.rules, ...builtIn].map((rule, index) => compileRule(rule, index, options.tiers, language));
   const index = indexRules(rules, options.upstreams);
   const readsFacts = rules.some(({ condition }) => (condition?.factsRead.size ?? 0) > 0);
+  const readsNovelty = rules.some(({ condition }) => condition?.factsRead.has('novel'));
   const vocabulary = new Vocabulary(options);
   const classifier = createClassifier(options, rules, vocabulary);
   const meters = new Meters(options, vocabulary);
@@ -67,6 +70,8 @@ export function compilePolicy(options: PolicyOptions): Policy {
     classify: classifier.classify,
     destinations: (call) => vocabulary.destinations.find(call),
     knownDestinations: (call) => vocabulary.destinations.known(call),
+    recognise: (call, classification) =>
+      readsNovelty ? recogniseCall(index, call, classification, vocabulary.destinations.find(call)) : undefined,
     outlook(input) {
       try {
         return foresee(index, vocabulary, input);
@@ -78,7 +83,12 @@ export function compilePolicy(options: PolicyOptions): Policy {
       try {
         const { matches, overBudget } = matchRules(index, vocabulary, input);
         const decision = judge(findings(matches, input.action.upstream), matches, input);
-        return overBudget ? { ...decision, reasons: [...decision.reasons, 'over_budget'] } : decision;
+        const because =
+          readsFacts && decision.effect !== 'allow'
+            ? becauseOf(matches, decision.effect, input.facts, options.tellFacts ?? true)
+            : [];
+        const told = because.length === 0 ? decision : { ...decision, because };
+        return overBudget ? { ...told, reasons: [...told.reasons, 'over_budget'] } : told;
       } catch {
         return { ...findings([], input.action.upstream).decision, reasons: ['evaluation_failed'] };
       }
@@ -97,7 +107,8 @@ function weighBodyNeed(index: RuleIndex, meters: Meters, upstream: string, metho
     const bytes = rule.options.decide === 'hold' || rule.condition?.readsDestinations === true;
     const whole = (rule.condition?.factsRead.size ?? 0) > 0;
     if (!(rule.readsBody || bytes || whole) || rule.matchPath(read, caseSensitive) === undefined) continue;
-    if (rule.readsBody) return 'json';
+    // What is new depends on where the body says that the call sends to.
+    if (rule.readsBody || rule.condition?.factsRead.has('novel')) return 'json';
     if (bytes) need = 'bytes';
     else if (need === 'stream') need = 'whole';
   }

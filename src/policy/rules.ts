@@ -49,8 +49,14 @@ export interface RuleOptions {
   readonly credential?: JsonObject;
   /** For allow rules: the credential is made for each call alone, and taken back after it. */
   readonly mint?: 'perCall';
+  /** For hold rules: it is known that an approved WebSocket passes unseen. Changes no decision. */
+  readonly wholeSession?: true;
+  /** For allow rules: holds until then, and only for callers without a mark. `until` is a date or time of ISO 8601. */
+  readonly exempt?: { readonly because: string; readonly maintainer: string; readonly until: string };
   /** What the agent is told when this rule holds or denies a call. */
   readonly message?: string;
+  /** Whether the agent is told the facts on which it rests; default: as the configuration says for all rules. */
+  readonly tellFacts?: boolean;
   /** A label of `sensitivity`, which counts wherever `match` matches; any other text is shown to reviewers. */
   readonly data?: string;
   /** Whether the effect can be undone; counts wherever `match` matches. */
@@ -149,6 +155,8 @@ export interface MeterOptions {
 
 export interface PolicyOptions extends ClassificationOptions {
   readonly rules: readonly RuleOptions[];
+  /** Whether agents are told the facts on which a hold or denial rests; default true. */
+  readonly tellFacts?: boolean;
   readonly tiers: Readonly<Record<string, TierOptions>>;
   readonly upstreams: Readonly<Record<string, PolicyUpstream>>;
   readonly meters?: Readonly<Record<string, MeterOptions>>;

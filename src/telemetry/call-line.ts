@@ -3,6 +3,7 @@
 
 import type { CallFacts } from '../domain/call-facts.ts';
 import { isClassified } from '../domain/classification.ts';
+import { historyOf } from '../domain/facts.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import { decisionLabel, otherReasons } from './span-attributes.ts';
 
@@ -15,7 +16,7 @@ export interface CallLineContext {
 
 /** The fields for `log.info('call', …)`; absent facts are absent fields. */
 export function callLine(facts: CallFacts, { span, seconds }: CallLineContext = {}): Record<string, unknown> {
-  const { principal, action, task, decision, known, hold, credential } = facts;
+  const { principal, action, task, decision, hold, credential } = facts;
   const line: Record<string, unknown> = { call: facts.id, method: facts.method };
   const put = (name: string, value: unknown): void => {
     if (value !== undefined) line[name] = value;
@@ -33,13 +34,18 @@ export function callLine(facts: CallFacts, { span, seconds }: CallLineContext = 
     'rules',
     decision?.rules.map((rule) => rule.id),
   );
+  const { meters, novel } = historyOf(facts.facts);
+  put('meters', meters);
+  put('novel', novel);
   put('reasons', decision && otherReasons(decision));
-  if (known !== undefined && isClassified(known.classification)) {
-    put('data', known.classification.data);
-    put('operation', known.classification.operation);
-    put('environment', known.classification.environment);
+  if (facts.facts !== undefined && isClassified(facts.facts.classification)) {
+    put('data', facts.facts.classification.data);
+    put('operation', facts.facts.classification.operation);
+    put('environment', facts.facts.classification.environment);
   }
-  put('destination', known?.destinations?.trust);
+  put('destination', facts.facts?.destinations?.trust);
+  put('tainted', named(facts.tainted));
+  put('marked', named(facts.marked));
   put('policy', decision?.policyDigest);
   put('hold', hold?.id ?? facts.holdId);
   put('hold_state', hold?.state);
@@ -55,3 +61,6 @@ export function callLine(facts: CallFacts, { span, seconds }: CallLineContext = 
   put('span_id', span?.spanId);
   return line;
 }
+
+/** An empty list says nothing. */
+const named = (taints: readonly string[] | undefined) => (taints?.length ? taints : undefined);

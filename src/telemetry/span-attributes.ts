@@ -6,7 +6,7 @@ import type { CallFacts } from '../domain/call-facts.ts';
 import { sha256 } from '../domain/canonical.ts';
 import { isClassified } from '../domain/classification.ts';
 import type { Decision, Reason } from '../domain/decision.ts';
-import type { Facts } from '../domain/facts.ts';
+import { type Facts, historyOf } from '../domain/facts.ts';
 import { header } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
 import { agentKeyOf, type NamedAgent } from '../domain/person.ts';
@@ -72,7 +72,12 @@ export function commonAttributes(facts: CallFacts): Attributes {
     const reasons = otherReasons(decision);
     if (reasons !== undefined) attributes[ATTR.reasons] = reasons;
   }
-  if (facts.known !== undefined) Object.assign(attributes, classificationAttributes(facts.known));
+  if (facts.facts !== undefined) Object.assign(attributes, classificationAttributes(facts.facts));
+  const { meters, novel } = historyOf(facts.facts);
+  if (meters !== undefined) attributes[ATTR.meters] = Object.entries(meters).map(([name, count]) => `${name}=${count}`);
+  if (novel !== undefined) attributes[ATTR.novel] = [...novel];
+  if (facts.tainted?.length) attributes[ATTR.tainted] = [...facts.tainted];
+  if (facts.marked?.length) attributes[ATTR.marked] = [...facts.marked];
   const holdId = facts.hold?.id ?? facts.holdId;
   if (holdId !== undefined) attributes[ATTR.hold] = holdId;
   if (facts.credential !== undefined) attributes[ATTR.credential] = facts.credential.id;

@@ -48,6 +48,7 @@ export interface MoreConfig {
   /** Issuers of more agents. */
   readonly issuers?: Section<'identity'>['issuers'];
   readonly resources?: Section<'resources'>;
+  readonly taints?: Section<'taints'>;
 }
 
 export async function openConsole(more: MoreConfig = {}): Promise<TestConsole> {
@@ -176,5 +177,6 @@ function configOf({ folder, port, url, issuer, upstream, more }: Places): Config
     limits: { wait: '20s', heldBody: '2MiB', pendingPerAgent: 100 },
     ...(more.notifications && { notifications: more.notifications }),
     ...(more.resources && { resources: more.resources }),
+    ...(more.taints && { taints: more.taints }),
   };
 }
