@@ -17,12 +17,14 @@ import { problem } from '../problem.ts';
 import { type ParseJson, readBallot, readRevocation } from './ballot.ts';
 import { addConsoleRoutes, type ConsoleRoutes } from './console-routes.ts';
 import { createEventStreams, tokenExpiry } from './events.ts';
+import { addFactRoutes, type FactsParts } from './facts.ts';
 import { listHolds } from './listing.ts';
 import { createConsole, PAGE_HEADERS } from './pages/console.ts';
 import type { ConsoleOptions } from './pages/console-parts.ts';
 import { type Eligibility, isNamed } from './permissions.ts';
 import { type SimilarParts, similarTo } from './similar.ts';
 import { viewHold, viewWhole } from './view.ts';
+import { wholeContent } from './whole-content.ts';
 
 export interface ReviewDeps extends SimilarParts {
   readonly approvals: Pick<Approvals, 'vote' | 'revoke' | 'opened'>;
@@ -36,7 +38,7 @@ export interface ReviewDeps extends SimilarParts {
   readonly stepUpAcr?: readonly string[];
   /** Strict JSON: throws `bad_json` for duplicate keys and the like. */
   readonly parseJson: ParseJson;
-  readonly operations: ConsoleRoutes;
+  readonly operations: ConsoleRoutes & FactsParts;
   readonly log: Logger;
   /** Aborted when the gateway drains: ends the event streams. */
   readonly closing: AbortSignal;
@@ -77,7 +79,7 @@ function createReviewApp(deps: ReviewDeps): Hono<ReviewAppEnv> {
   });
 
   const whole = async (hold: Hold, reviewer: Reviewer) =>
-    viewWhole(deps.eligibility, hold, await deps.holds.content(hold.id), reviewer, deps.holds.now());
+    viewWhole(deps.eligibility, hold, await wholeContent(deps, hold), reviewer, deps.holds.now());
   const answer = async (context: Context<ReviewAppEnv>, hold: Hold) =>
     context.json(await whole(hold, context.var.reviewer));
 
@@ -115,6 +117,7 @@ function createReviewApp(deps: ReviewDeps): Hono<ReviewAppEnv> {
   });
 
   addConsoleRoutes(app, deps.operations, deps);
+  addFactRoutes(app, deps.operations, { parseJson: deps.parseJson, now: () => deps.holds.now() });
 
   app.get('/api/v1/events', (context) => {
     const { reviewer } = context.var;
