@@ -185,7 +185,7 @@ describe('a payout', () => {
     const [agent, txn] = [workingFor(person), randomUUID()];
     const told = bank.soc.requests.length;
     for (let n = 0; n < 5; n++) expect((await pay(bank, agent, 60_000 + n, 'DE02 1203', txn)).code).toBe('denied');
-    expect((await pay(bank, agent, 1, 'DE02 1203', txn)).code).toBe('task_suspended');
+    expect((await pay(bank, agent, 1, 'DE02 1203', txn)).code).toBe('principal_suspended');
     expect((await pay(bank, agent, 1, 'DE02 1203', randomUUID())).code).toBe('approval_pending');
     await bank.soc.arrived(told);
   });
