@@ -4,9 +4,12 @@
 import * as audit from './cli/audit.ts';
 import * as check from './cli/check.ts';
 import * as credentials from './cli/credentials.ts';
+import * as exemptions from './cli/exemptions.ts';
 import * as holds from './cli/holds.ts';
+import * as lift from './cli/lift.ts';
 import * as notifications from './cli/notifications.ts';
 import * as serve from './cli/serve.ts';
+import * as suspend from './cli/suspend.ts';
 import type { Io } from './cli/terminal.ts';
 import * as whoami from './cli/whoami.ts';
 import { suggest } from './settings/suggestions.ts';
@@ -17,7 +20,18 @@ interface Command {
   run(args: string[], io: Io): Promise<number>;
 }
 
-const COMMANDS: Readonly<Record<string, Command>> = { serve, check, holds, notifications, credentials, audit, whoami };
+const COMMANDS: Readonly<Record<string, Command>> = {
+  serve,
+  check,
+  holds,
+  suspend,
+  lift,
+  notifications,
+  credentials,
+  audit,
+  whoami,
+  exemptions,
+};
 
 const [name = '--help', ...args] = process.argv.slice(2);
 const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;

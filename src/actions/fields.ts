@@ -58,6 +58,7 @@ const FIELDS: ReadonlyMap<string, number> = new Map([
   ),
   ...flagged(BOUND, 'accept accept-language content-language if-match if-none-match prefer'),
   ...flagged(ONCE, 'origin content-md5'),
+  ...flagged(ONCE | WITHHELD, 'txn-token'),
   ...flagged(MAY_REPEAT, 'user-agent referer from date'),
 ]);
 

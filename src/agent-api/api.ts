@@ -3,6 +3,7 @@
 // no others. These endpoints never reach an upstream.
 
 import type { Call } from '../domain/call.ts';
+import type { Identity } from '../domain/identity.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -69,13 +70,18 @@ async function dispatch(
   call.reach({ call, principal });
   calls.add(principal.agentKey, call.runtime.callsPerAgent);
   try {
-    return await route(routes, request, principal);
+    return await route(routes, request, principal, call.runtime.identity);
   } finally {
     calls.remove(principal.agentKey);
   }
 }
 
-async function route(routes: Routes, request: InboundRequest, principal: Principal): Promise<Answer> {
+async function route(
+  routes: Routes,
+  request: InboundRequest,
+  principal: Principal,
+  identity: Identity,
+): Promise<Answer> {
   const [, version, collection = '', id = '', ...rest] = request.path.split('/');
   const byMethod =
     version === 'v1' ? routes[[collection, ...(id === '' ? [] : ['{id}', ...rest])].join('/')] : undefined;
@@ -84,7 +90,7 @@ async function route(routes: Routes, request: InboundRequest, principal: Princip
   const handler = byMethod[request.method];
   if (handler === undefined)
     throw new GatewayError('method_not_allowed', `This endpoint takes ${Object.keys(byMethod).join(', ')}.`);
-  return handler({ request, principal, id });
+  return handler({ request, principal, identity, id });
 }
 
 /** Pages that need no sign-in. */

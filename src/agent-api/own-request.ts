@@ -1,5 +1,6 @@
 // What each of the gateway's own endpoints gets, and the JSON answer that it returns.
 
+import type { Identity } from '../domain/identity.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { InboundRequest } from '../domain/request.ts';
 import type { Answer } from '../problem.ts';
@@ -8,6 +9,7 @@ import type { Answer } from '../problem.ts';
 export interface OwnRequest {
   readonly request: InboundRequest;
   readonly principal: Principal;
+  readonly identity: Pick<Identity, 'taskToken'>;
   /** The path's last part: the id of a task or hold. Empty for the collection. */
   readonly id: string;
 }

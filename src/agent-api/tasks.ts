@@ -22,8 +22,9 @@ export function taskRoutes({ tasks, desk, parseJson }: TaskRoutes) {
   const said = async (request: InboundRequest): Promise<Json> => parseJson(await request.body.buffer(LARGEST_TASK));
   return {
     tasks: {
-      POST: async ({ request, principal }: OwnRequest) => {
-        const task = await desk.open(principal, await said(request));
+      POST: async ({ request, principal, identity }: OwnRequest) => {
+        const token = await identity.taskToken(request.headers);
+        const task = await desk.open(principal, await said(request), { token });
         return json(201, view(task), ['location', `/countersign/v1/tasks/${task.id}`]);
       },
     },
@@ -40,7 +41,7 @@ export function taskRoutes({ tasks, desk, parseJson }: TaskRoutes) {
   };
 }
 
-function view({ id, revision, root, parent, provenance, objective, plan, labels, createdAt, endedAt }: Task) {
+function view({ id, revision, root, parent, provenance, objective, plan, labels, createdAt, endsBy, endedAt }: Task) {
   return {
     id,
     revision,
@@ -51,6 +52,7 @@ function view({ id, revision, root, parent, provenance, objective, plan, labels,
     plan,
     labels,
     createdAt: new Date(createdAt),
+    ...(endsBy !== undefined && { endsBy: new Date(endsBy) }),
     ...(endedAt !== undefined && { endedAt: new Date(endedAt) }),
   };
 }

@@ -92,6 +92,8 @@ function boundCaller(caller: Caller) {
     // Left out when absent, so that the digest of a caller without it stays as it was before this member existed.
     ...(caller.spiffeId !== undefined && { spiffeId: caller.spiffeId }),
     keyThumbprint: caller.keyThumbprint ?? null,
-    onBehalfOf: caller.onBehalfOf.map(({ id, issuer, subject }) => ({ id, issuer, subject })),
+    onBehalfOf: caller.onBehalfOf
+      .filter(({ by }) => by === undefined)
+      .map(({ id, issuer, subject }) => ({ id, issuer, subject })),
   };
 }

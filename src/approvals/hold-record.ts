@@ -119,10 +119,11 @@ export function heldPrincipal(principal: Principal, owners: readonly string[]): 
   };
 }
 
-const heldParty = ({ id, issuer, subject, person, agentKey }: Party): Party => ({
+const heldParty = ({ id, issuer, subject, person, agentKey, by }: Party): Party => ({
   ...{ id, issuer, subject },
   ...(person === undefined ? {} : { person }),
   ...(agentKey === undefined || agentKey === id ? {} : { agentKey }),
+  ...(by === undefined ? {} : { by }),
 });
 
 const LONGEST_HEADING = 200;

@@ -15,6 +15,7 @@ import { AgentCalls } from '../steps/call-slots.ts';
 import { createOpenCalls, type OpenCalls } from '../steps/open-calls.ts';
 import { createSteps } from '../steps/steps.ts';
 import { Desk } from '../tasks/desk.ts';
+import { startTaskEnds } from '../tasks/ends.ts';
 import { callLine } from '../telemetry/call-line.ts';
 import type { AgentAddresses } from './agent-addresses.ts';
 import { answerCall } from './answer.ts';
@@ -52,7 +53,11 @@ export function createCalls(
     openCalls.cutTasks(new Set(taskIds));
     return (await Promise.all(taskIds.map((taskId) => broker.revokeFor({ taskId })))).every(Boolean);
   };
-  const desk = new Desk({ audit, clock, tasks: store.tasks, limits: () => live.config().limits, stop: stopTasks });
+  const desk = new Desk({
+    ...{ audit, clock, tasks: store.tasks, stop: stopTasks },
+    limits: () => live.config().limits,
+    agentKeyOf: (id) => live.runtime().identity.agentKeyOf(id),
+  });
   const revokeCredentials: CredentialBroker['revokeFor'] = (whose) => broker.revokeFor(whose);
   const suspend = createSuspending({
     ...{ audit, clock, revokeCredentials },
@@ -65,6 +70,7 @@ export function createCalls(
     store: store.violations,
   });
   shutdown.add(store.holds.subscribe(noteDenials(violations)));
+  shutdown.add(startTaskEnds({ audit, clock, log, tasks: store.tasks, stop: stopTasks }).close);
   const steps = createSteps({
     ...{ agentCalls, approvals, audit, broker, clock, desk, forwarder, log, metrics, openCalls, tracing },
     ...{ violations, webSockets },
@@ -73,6 +79,7 @@ export function createCalls(
     tasks: store.tasks,
     marks: store.marks,
     meters: store.meters,
+    novelty: store.novelty,
     suspensions: store.suspensions,
     watch: store.watch,
     digests: { of: actionDigest, former: formerActionDigest, request: requestDigest },

@@ -104,9 +104,19 @@ export class LiveConfig {
 function runtimeOf(
   { policy, mounts, taints, callsPerAgent }: Compiled,
   identity: Identity,
-  { limits: { waitMs, heldBodyBytes, storedBytesPerAgent } }: Config,
+  { limits: { waitMs, heldBodyBytes, storedBytesPerAgent }, noveltyWindow: noveltyWindowMs }: Config,
 ): RuntimeConfig {
-  return { policy, mounts, taints, identity, waitMs, callsPerAgent, heldBodyBytes, storedBytesPerAgent };
+  return {
+    policy,
+    mounts,
+    taints,
+    noveltyWindowMs,
+    identity,
+    waitMs,
+    callsPerAgent,
+    heldBodyBytes,
+    storedBytesPerAgent,
+  };
 }
 
 const needsIdentity = (config: Config): Readonly<Record<string, unknown>> => ({

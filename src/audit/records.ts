@@ -11,6 +11,7 @@ import { sha256 } from '../domain/canonical.ts';
 import { isoTime } from '../domain/clock.ts';
 import type { Credential, OutstandingCredential } from '../domain/credential.ts';
 import type { Decision } from '../domain/decision.ts';
+import { historyOf } from '../domain/facts.ts';
 import type { Hold, HoldProgress } from '../domain/hold.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -23,6 +24,7 @@ import type { ErrorCode } from '../errors.ts';
  */
 export function decisionRecord(facts: CallFacts, span?: SpanRef): RecordText {
   const { principal, task, action, decision, hold } = facts;
+  const { meters, novel } = historyOf(facts.facts);
   return recordText({
     call: JSON.stringify(facts.id),
     principal: principal && principalText(principal),
@@ -30,6 +32,8 @@ export function decisionRecord(facts: CallFacts, span?: SpanRef): RecordText {
       task && JSON.stringify({ id: task.id, revision: task.revision, root: task.root, provenance: task.provenance }),
     action: action && actionText(action, facts.actionDigest),
     decision: decision && decisionText(decision),
+    meters: meters && JSON.stringify(meters),
+    novel: novel && JSON.stringify(novel),
     hold: hold && JSON.stringify(approvalOf(hold)),
     error: facts.error && JSON.stringify(facts.error),
     trace: span && JSON.stringify(traceOf(span)),

@@ -55,7 +55,7 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   sheet.fact('at', `${action.upstream} (${action.authority})`);
   if (action.tool !== undefined) sheet.fact('tool', action.tool);
   if (action.upgrade !== undefined) {
-    sheet.fact('opens', 'a WebSocket: what goes over it afterwards nobody looks at');
+    sheet.fact('opens', 'a WebSocket, for the whole session: what follows passes unseen');
     sheet.fact('subprotocols', action.upgrade.subprotocols.join(', ') || 'none offered');
     sheet.fact('extensions', action.upgrade.extensions.join(', ') || 'none offered');
   }

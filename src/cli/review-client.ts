@@ -122,6 +122,28 @@ const shownNotification = z.object({
 
 export type ShownNotification = z.infer<typeof shownNotification>;
 
+const shownSuspension = z.object({
+  id: z.string().regex(/^susp_[\w-]+$/),
+  principal: z.string().optional(),
+  person: z.string().optional(),
+  task: z.string().optional(),
+  upstream: z.string().optional(),
+  trustDomain: z.string().optional(),
+  everything: z.literal(true).optional(),
+  reason: z.string(),
+  by: z.string(),
+  at: z.string(),
+  until: z.string().optional(),
+});
+
+export type ShownSuspension = z.infer<typeof shownSuspension>;
+
+const suspended = shownSuspension.extend({
+  revokedHolds: z.number(),
+  cutConnections: z.number(),
+  credentialsRevoked: z.boolean(),
+});
+
 /** A page of the list: its entries lack what a decision needs. */
 const page = z.object({ holds: z.array(shownHold), next: z.string().optional() });
 const refusal = z.object({
@@ -163,6 +185,9 @@ export interface ReviewClient {
   revoke(id: string, reason: string | undefined): Promise<ShownHold>;
   notifications(state: string): Promise<readonly ShownNotification[]>;
   retryNotification(id: string): Promise<ShownNotification>;
+  suspensions(): Promise<readonly ShownSuspension[]>;
+  suspend(order: Readonly<Record<string, unknown>>): Promise<z.infer<typeof suspended>>;
+  lift(id: string): Promise<ShownSuspension>;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -174,7 +199,7 @@ const TIMEOUT_MS = 30_000;
 export function createReviewClient(url: string, token: () => Promise<string>): ReviewClient {
   const base = checkServiceUrl(url, 'the reviewers’ API');
 
-  const call = async <T>(schema: z.ZodType<T>, path: string, body?: unknown): Promise<T> => {
+  const call = async <T>(schema: z.ZodType<T>, path: string, body?: unknown, method = 'POST'): Promise<T> => {
     const headers = {
       authorization: `Bearer ${await token()}`,
       accept: 'application/json',
@@ -185,6 +210,7 @@ export function createReviewClient(url: string, token: () => Promise<string>): R
       redirect: 'error',
       signal: AbortSignal.timeout(TIMEOUT_MS),
       ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
+      ...(method !== 'POST' && { method }),
     }).catch((error: unknown) => {
       throw new CommandError(`The reviewers’ API at ${base.origin} cannot be reached: ${reason(error)}.`);
     });
@@ -211,6 +237,10 @@ export function createReviewClient(url: string, token: () => Promise<string>): R
         )
       ).notifications,
     retryNotification: (id) => call(shownNotification, `api/v1/notifications/${encodeURIComponent(id)}/retry`, {}),
+    suspensions: async () =>
+      (await call(z.object({ suspensions: z.array(shownSuspension) }), 'api/v1/suspensions')).suspensions,
+    suspend: (order) => call(suspended, 'api/v1/suspensions', order),
+    lift: (id) => call(shownSuspension, `api/v1/suspensions/${encodeURIComponent(id)}`, undefined, 'DELETE'),
     revoke: (id, reason) => call(shownHold, `${holdPath(id)}/revoke`, { ...(reason && { reason }) }),
   };
 }

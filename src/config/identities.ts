@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { issuer } from '../identity/issuers.ts';
 import { algorithms, audience, personClaim } from '../identity/settings.ts';
+import { taskIssuer } from '../identity/task-tokens.ts';
 import { secureUrl } from '../settings/addresses.ts';
 import { type ConfigContext, secret } from '../settings/paths-and-secrets.ts';
 import { duration } from '../settings/units.ts';
@@ -14,6 +15,10 @@ export const identity = (around: ConfigContext) =>
     .strictObject({
       audience: audience().describe('What a workload token must be addressed to'),
       issuers: z.array(issuer(around)).min(1).describe('Who vouches for agents'),
+      taskIssuers: z
+        .array(taskIssuer())
+        .default([])
+        .describe('Who vouches for tasks, by task tokens (draft-ietf-oauth-transaction-tokens); default nobody'),
       staleAfter: duration({ least: '10s', most: '24h' })
         .prefault('1h')
         .describe(

@@ -23,7 +23,7 @@ export function proposeRules(rules: readonly ProposedRule[], hold: Hold, similar
   const [rule] = holding;
   if (rule === undefined || holding.length !== 1) return undefined;
   const agent = JSON.stringify(hold.principal.id);
-  const { tier: _, ...allowed } = rule;
+  const { tier: _, wholeSession: __, ...allowed } = rule;
   // The proposed rule passes plain requests or WebSockets, and not both: where WebSockets pass, a plain request of the
   // agent stays held.
   const others =

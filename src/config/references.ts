@@ -3,16 +3,20 @@
 
 import type { Fault } from '../settings/faults.ts';
 import { checkChannels } from './references/channels.ts';
+import { checkCredentialUse } from './references/credential-use.ts';
 import { checkCredentials } from './references/credentials.ts';
+import { checkExemptions } from './references/exemptions.ts';
 import { checkIssuers } from './references/issuers.ts';
 import { checkPeople } from './references/people.ts';
 import { checkResources } from './references/resources.ts';
 import { checkReviewers } from './references/reviewers.ts';
 import { checkRules } from './references/rules.ts';
+import { checkSandboxes } from './references/sandboxes.ts';
 import type { Sections } from './references/sections.ts';
 import { checkTiers } from './references/tiers.ts';
 import { checkUpstreams } from './references/upstreams.ts';
 import { checkViolations } from './references/violations.ts';
+import { checkWebSockets } from './references/websockets.ts';
 
 const CHECKS = [
   checkUpstreams,
@@ -25,6 +29,10 @@ const CHECKS = [
   checkPeople,
   checkChannels,
   checkViolations,
+  checkSandboxes,
+  checkCredentialUse,
+  checkWebSockets,
+  checkExemptions,
 ];
 
 export const checkReferences = (sections: Sections): readonly Fault[] =>

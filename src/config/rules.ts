@@ -189,6 +189,17 @@ export const match = () =>
 export const entryId = () =>
   z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, { error: 'Use up to 64 letters, digits, dots, hyphens and underscores.' });
 
+const exempt = () =>
+  z.strictObject({
+    because: z.string().trim().min(1).max(500).describe('Why these calls need no approval'),
+    maintainer: z.string().trim().min(1).max(200).describe('Who answers for it'),
+    until: z
+      .union([z.iso.datetime({ offset: true }), z.iso.date()], {
+        error: 'Write a date like 2027-01-31, or a time like 2027-01-31T12:00:00Z.',
+      })
+      .describe('When it ends; a date ends as it begins, UTC'),
+  });
+
 export const rule = () =>
   z.strictObject({
     id: entryId(),
@@ -229,4 +240,9 @@ export const rule = () =>
       .exactOptional()
       .describe('Whether the effect of what `match` finds can be undone; false wins'),
     maintainer: z.string().min(1).max(200).exactOptional().describe('Who keeps this rule, shown to reviewers'),
+    wholeSession: z
+      .literal(true)
+      .exactOptional()
+      .describe('For a hold rule that can hold the opening of a WebSocket: what follows an approval passes unseen'),
+    exempt: exempt().exactOptional().describe('For allow: the rule holds for a time, and for callers without a mark'),
   });

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { credential } from '../credentials/types.ts';
 import type { DeepReadonly } from '../settings/deep-readonly.ts';
 import type { ConfigContext } from '../settings/paths-and-secrets.ts';
+import { duration } from '../settings/units.ts';
 import { identity, reviewers } from './identities.ts';
 import { limits } from './limits.ts';
 import { listeners } from './listeners.ts';
@@ -43,6 +44,9 @@ export const configSchema = (context: ConfigContext) =>
     taints: z.record(plainName(), taint()).default({}).describe('Marks on those who have read something, by name'),
     resources: z.array(resource()).default([]).describe('What things are: all entries that match a call add up'),
     meters: z.record(meterName(), meter()).default({}).describe('What is counted over calls, for conditions'),
+    noveltyWindow: duration({ least: '1m', most: '3650d' })
+      .prefault('90d')
+      .describe('How long what an agent has done is known; default 90d'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
     violations: violations().default([]).describe('What happens to agents that are refused again and again'),
     notifications: notifications(context).describe('How people are told that something waits for them'),

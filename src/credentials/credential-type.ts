@@ -54,6 +54,8 @@ export interface CredentialType<
   describe(settings: DeepReadonly<z.output<Schema>>): string;
   /** Where the settings ask the gateway to sign: each path needs `signing.issuer`. Absent: nowhere. */
   signedByGateway?(settings: DeepReadonly<z.output<Schema>>): readonly (readonly string[])[];
+  /** The name under which the issuer knows the gateway, with the issuer. Absent where the secret alone tells. */
+  clientOf?(settings: DeepReadonly<z.output<Schema>>): string;
   /** For a credential that signs requests instead of travelling on them. */
   requestSigning?(settings: DeepReadonly<z.output<Schema>>): RequestSigning;
 }

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { ConfigContext } from '../settings/paths-and-secrets.ts';
 import type { BrokerProvider } from './broker-provider.ts';
 import type { CredentialTools, CredentialType, RequestSigning, SettingsOf } from './credential-type.ts';
+import { reachOf } from './reach.ts';
 import { awsSts } from './types/aws-sts.ts';
 import { azureFederated } from './types/azure-federated.ts';
 import { gcpWif } from './types/gcp-wif.ts';
@@ -67,6 +68,11 @@ export function createProvider(settings: CredentialSettings, tools: CredentialTo
 /** For reviewers: how the credential is made and when it ends. */
 export function describeCredential(settings: CredentialSettings): string {
   return typeOf(settings).describe(settings);
+}
+
+/** What the credential is had by. Two that have one of these in common are not apart (reach.ts). */
+export function reachOfCredential(settings: CredentialSettings): ReadonlyMap<string, string> {
+  return reachOf(typeOf(settings), settings);
 }
 
 /** Where the settings ask the gateway to sign, as paths below the credential. */

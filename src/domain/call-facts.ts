@@ -7,6 +7,7 @@ import type { Action, Digest } from './action.ts';
 import type { EpochMs } from './clock.ts';
 import type { Credential } from './credential.ts';
 import type { Decision } from './decision.ts';
+import type { Facts } from './facts.ts';
 import type { Hold } from './hold.ts';
 import type { Principal } from './principal.ts';
 import type { InboundRequest } from './request.ts';
@@ -24,6 +25,8 @@ export interface CallFacts {
   readonly actionDigest?: Digest | undefined;
   readonly task?: Task | undefined;
   readonly decision?: Decision | undefined;
+  /** What was known when it was decided. */
+  readonly facts?: Facts | undefined;
   /**
    * Known a moment before `hold`, while the approval's first span is written; and known without a hold where a call is
    * refused because of an earlier hold.
@@ -55,6 +58,7 @@ export function factsOf(reached: Reached): CallFacts {
     actionDigest: reached.actionDigest,
     task: reached.task,
     decision: reached.decision,
+    facts: reached.facts,
     holdId: error?.details.holdId,
     hold: reached.hold,
     credential: reached.credential,

@@ -7,6 +7,7 @@ import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';
 import type { JsonObject } from './json.ts';
 import type { Metering } from './meter.ts';
+import type { Recognisable } from './novelty.ts';
 import type { Task, TaskCall } from './task.ts';
 import type { Escalation } from './tier.ts';
 
@@ -145,6 +146,11 @@ export interface Policy {
   classify(call: Classifiable): Classification;
   /** Where the action leads. Looked for once, when it is first asked for. Never throws. */
   destinations(call: Classifiable): Destinations;
+  /**
+   * By what the call is recognised when it is made again. Undefined where no rule of this policy reads what is new, and
+   * for what opens and keeps an MCP session.
+   */
+  recognise(call: Classifiable, classification: Classification): Recognisable | undefined;
   /** Never throws: what cannot be evaluated fails closed. */
   decide(input: DecisionInput): Decision;
   /**

@@ -3,6 +3,7 @@
 
 import type { Classification } from './classification.ts';
 import { defined } from './defined.ts';
+import type { Novelty } from './novelty.ts';
 import { longest, type Mark, taintsOf } from './taint.ts';
 
 /**
@@ -23,6 +24,8 @@ export interface Facts {
    * reads one.
    */
   readonly meters?: Readonly<Record<string, number>>;
+  /** What the agent does for the first time. Absent where no rule reads it. */
+  readonly novel?: Novelty;
 }
 
 /**
@@ -30,7 +33,14 @@ export interface Facts {
  * What faded since then still counts, so it voids no approval. The classification is that of now.
  */
 export function stricter(then: Facts, now: Facts): Facts {
-  return { ...now, ...defined({ tainted: joined(then.tainted, now.tainted) }) };
+  return {
+    ...now,
+    ...defined({
+      tainted: joined(then.tainted, now.tainted),
+      meters: larger(then.meters, now.meters),
+      novel: eitherNew(then.novel, now.novel),
+    }),
+  };
 }
 
 /** The facts on which a call was held, with the classification of now. */
@@ -39,9 +49,56 @@ export const asHeld = (then: Facts, { classification }: Facts): Facts => ({ ...t
 /** What there is now and was not there when the call was held, in words: `the mark customer-data`. */
 export function appeared(then: Facts, now: Facts): readonly string[] {
   const before = new Set(taintsOf(then.tainted ?? []));
-  return taintsOf(now.tainted ?? [])
-    .filter((taint) => !before.has(taint))
-    .map((taint) => `the mark ${taint}`);
+  return [
+    ...taintsOf(now.tainted ?? [])
+      .filter((taint) => !before.has(taint))
+      .map((taint) => `the mark ${taint}`),
+    ...grown(then.meters ?? {}, now.meters ?? {}),
+    ...NOVELTIES.filter((what) => now.novel?.[what] === true && then.novel?.[what] !== true).map(
+      (what) => `novel.${what}`,
+    ),
+  ];
+}
+
+const NOVELTIES = ['operation', 'destination', 'agent'] as const;
+
+/** What records say of what was counted, and of what is new: members without content are left out. */
+export function historyOf(facts: Facts | undefined): {
+  readonly meters?: Readonly<Record<string, number>>;
+  readonly novel?: readonly string[];
+} {
+  const novel = NOVELTIES.filter((what) => facts?.novel?.[what] === true);
+  const meters = Object.keys(facts?.meters ?? {}).length === 0 ? undefined : facts?.meters;
+  return defined({ meters, novel: novel.length === 0 ? undefined : novel });
+}
+
+/** Meters that have come to more, and those that cannot be told any more. */
+function grown(then: NonNullable<Facts['meters']>, now: NonNullable<Facts['meters']>): readonly string[] {
+  return Object.entries(then).flatMap(([name, before]) => {
+    const after = Object.hasOwn(now, name) ? now[name] : undefined;
+    if (after === undefined) return [`the meter ${name}, which cannot be told now`];
+    return after > before ? [`the meter ${name}, which grew from ${before} to ${after}`] : [];
+  });
+}
+
+/** The larger of both. A meter that could not be told once has no value: what reads it fails. */
+function larger(then: Facts['meters'], now: Facts['meters']): Facts['meters'] {
+  if (then === undefined || now === undefined) return now ?? then;
+  return Object.fromEntries(
+    Object.entries(now).flatMap(([name, after]) => {
+      const before = Object.hasOwn(then, name) ? then[name] : undefined;
+      return before === undefined ? [] : [[name, Math.max(before, after)]];
+    }),
+  );
+}
+
+function eitherNew(then: Facts['novel'], now: Facts['novel']): Facts['novel'] {
+  if (then === undefined || now === undefined) return now ?? then;
+  return {
+    operation: then.operation || now.operation,
+    destination: then.destination || now.destination,
+    agent: then.agent || now.agent,
+  };
 }
 
 function joined(then: Facts['tainted'], now: Facts['tainted']): Facts['tainted'] {

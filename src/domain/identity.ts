@@ -1,9 +1,11 @@
 // Verifying callers. Implemented by identity/.
 
 import type { EpochMs } from './clock.ts';
+import type { HeaderList } from './headers.ts';
 import type { IssuerKind, Principal } from './principal.ts';
 import type { InboundRequest } from './request.ts';
 import type { Secret } from './secret.ts';
+import type { TaskToken } from './task-token.ts';
 
 export interface Identified {
   readonly principal: Principal;
@@ -42,6 +44,10 @@ export interface Identity {
    * promise when the token was verified before and is still good; every call re-checks its expiry.
    */
   identify(request: InboundRequest): Identified | Promise<Identified>;
+  /**
+   * The task token of a call; undefined where it carries none. Rejects with `task_token_invalid`, `issuer_unavailable`.
+   */
+  taskToken(headers: HeaderList): Promise<TaskToken> | undefined;
   /** The key of the agent of an id, as far as the id alone says: that of a SPIFFE ID of a trust domain that is trusted. */
   agentKeyOf(id: string): string | undefined;
   status(): readonly IssuerStatus[];

@@ -16,6 +16,8 @@ export interface Party {
    * does not say. Compared by domain/person.ts, beside subject and id, never instead of them.
    */
   readonly person?: string;
+  /** Present for a party that a task token names, not the caller's own token. Bound with the task, not with the caller. */
+  readonly by?: 'task';
   /** Which agent it is (`agentKey` of its issuer), where that is not its id and the token says so. */
   readonly agentKey?: string;
 }

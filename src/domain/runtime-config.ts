@@ -10,6 +10,8 @@ export interface RuntimeConfig {
   readonly mounts: ReadonlyMap<string, Mount>;
   /** How long the marks of each taint last, ms. */
   readonly taints: ReadonlyMap<string, number>;
+  /** How long what an agent has done is known. */
+  readonly noveltyWindowMs: number;
   /** Longest wait of a held call. */
   readonly waitMs: number;
   /** Most calls of one agent that may be under way. */

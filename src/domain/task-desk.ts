@@ -6,6 +6,7 @@ import type { Json } from './json.ts';
 import type { Principal } from './principal.ts';
 import type { Recognised } from './stages.ts';
 import type { Task } from './task.ts';
+import type { TaskToken } from './task-token.ts';
 
 /** An MCP session of one agent: its mount and its id there. */
 export interface McpSession {
@@ -13,12 +14,19 @@ export interface McpSession {
   readonly id: string;
 }
 
+/** What comes with the description of a new task. */
+export interface Opening {
+  /** The session whose task it becomes. */
+  readonly session?: McpSession | undefined;
+  readonly token?: TaskToken | undefined;
+}
+
 export interface TaskDesk {
   /**
-   * Opens the task that an agent describes, and makes it the task of the session where one is given. Throws
-   * `bad_request`, and what findTask and TaskStore.open throw.
+   * Opens the task that an agent describes, or finds the one that the token attests. Throws `bad_request`,
+   * `task_token_invalid`, and what findTask and TaskStore.open throw.
    */
-  open(caller: Principal, said: Json, session?: McpSession): Promise<Task>;
+  open(caller: Principal, said: Json, opening?: Opening): Promise<Task>;
   /** Throws `bad_request`, and what TaskStore.revise throws. */
   revise(caller: Principal, id: string, said: Json): Promise<Task>;
   /** Throws `bad_request`, and what TaskStore.invite throws. Gives the guest's id. */
@@ -26,8 +34,9 @@ export interface TaskDesk {
   /** Ends the task and all below it, and takes back what was minted for them. Throws as TaskStore.end. */
   end(caller: Principal, id: string): Promise<Task>;
   /**
-   * The task of a call: the one that its field or its message names, else that of its session; where the mount says so,
-   * one is opened for the session. Undefined without a look-up where nothing can name one. Rejects as findTask.
+   * The task of a call: the one of its task token, or that its field or its message names, else that of its session; where the mount says so,
+   * one is opened for the session. Undefined without a look-up where nothing can name one. Rejects as findTask,
+   * and with `task_token_invalid`.
    */
   of(recognised: Recognised, action: Action): Promise<Task | undefined> | undefined;
 }

@@ -6,11 +6,16 @@ import type { AgentLimits } from './agent-limits.ts';
 import type { Operation } from './classification.ts';
 import type { EpochMs } from './clock.ts';
 import type { Principal } from './principal.ts';
+import type { Attestation, TaskToken } from './task-token.ts';
 
 export interface TaskWords {
   readonly objective: string;
   readonly plan: readonly string[];
   readonly labels: readonly string[];
+}
+
+export interface NewTaskWords extends TaskWords {
+  readonly endsBy?: EpochMs;
 }
 
 /**
@@ -36,7 +41,24 @@ export interface Task extends TaskWords {
   /** The agent that opened it (Principal.agentKey). It alone may change the task, end it, and invite others. */
   readonly agentKey: string;
   readonly createdAt: EpochMs;
+  /** When the task is meant to end, or one above it, whichever comes first; it ends then by itself. */
+  readonly endsBy?: EpochMs;
   readonly endedAt?: EpochMs;
+  /** Who vouches for the task and for those above it, and within which bounds: each of them counts. */
+  readonly attestations: readonly Attestation[];
+}
+
+/** Whether a task token vouches for the task itself at this time: not for a child of it, and not for ever. */
+export function isAttested({ id, provenance, attestations }: Task, now: EpochMs): boolean {
+  const own = attestations.find(({ task }) => task === id);
+  return provenance === 'attested' && own !== undefined && now < own.validUntil;
+}
+
+/** The caller as the task knows it: whoever a task token names is acted for, too. */
+export function actingUnder(principal: Principal, { attestations }: Task): Principal {
+  const known = new Set([principal.id, ...principal.onBehalfOf.map(({ id }) => id)]);
+  const more = attestations.flatMap(({ actsFor }) => actsFor).filter(({ id }) => !known.has(id));
+  return more.length === 0 ? principal : { ...principal, onBehalfOf: [...principal.onBehalfOf, ...more] };
 }
 
 /** A task that has ended, and the tasks below it, which ended with it. */
@@ -88,12 +110,33 @@ export interface TaskStore {
    * Opens a task, below `parent` where that is given: who calls must take part in the parent (findTask). Throws
    * `too_many_tasks`, `too_much_stored`, `task_ended`, `task_tree_full`.
    */
-  open(agentKey: string, words: TaskWords, limits: AgentLimits, parent?: Task): Promise<Task>;
+  open(agentKey: string, words: NewTaskWords, limits: AgentLimits, parent?: Task): Promise<Task>;
+  /**
+   * The task that a token attests, opened where there is none yet. Throws as `open`. What is known of a task stays as its
+   * first token said it; a later token prolongs the attestation.
+   */
+  openAttested(
+    agentKey: string,
+    words: NewTaskWords,
+    limits: AgentLimits,
+    token: TaskToken,
+    parent?: Task,
+  ): Promise<{ readonly task: Task; readonly isNew: boolean }>;
+  /** The task of this transaction. */
+  attested(token: Pick<TaskToken, 'issuer' | 'txn'>): Promise<Task | undefined>;
+  /**
+   * Counts one call against every bound. All or nothing, and durable when it resolves. Throws `task_bounds`.
+   */
+  spend(attestations: readonly Attestation[]): Promise<void>;
+  /** Throws `task_bounds` where `spend` would. */
+  refuseSpent(attestations: readonly Attestation[]): Promise<void>;
+  /** Ends the trees whose time has come. */
+  endDue(): Promise<readonly EndedTree[]>;
   /**
    * A new revision; in the same transaction pending and unused holds under the old one become INVALIDATED. Throws
    * `task_not_found`, `task_ended`.
    */
-  revise(id: string, agentKey: string, words: TaskWords): Promise<Task>;
+  revise(id: string, agentKey: string, words: NewTaskWords): Promise<Task>;
   /** From now on the guest takes part. Idempotent. Throws `task_not_found`, `task_ended`, `task_tree_full`. */
   invite(id: string, agentKey: string, guest: string): Promise<Task>;
   /**
@@ -162,17 +205,29 @@ export async function findTask(
   const task = await tasks.get(id);
   if (task === undefined || !(await takesPart(tasks, task, principal)))
     throw new GatewayError('task_not_found', 'There is no task of yours with this id.');
-  if (task.endedAt !== undefined) throw new GatewayError('task_ended', 'The task has ended.');
+  refuseEnded(task);
   return task;
 }
 
-async function takesPart(
+/** Throws `task_ended`. */
+export function refuseEnded({ endedAt }: Task): void {
+  if (endedAt !== undefined) throw new GatewayError('task_ended', 'The task has ended.');
+}
+
+/**
+ * Ids and keys of those whom the caller acts for by the word of its own issuer. What an issuer says of an actor of another issuer
+ * is hearsay.
+ */
+export function vouchedFor({ issuer, onBehalfOf }: Pick<Principal, 'issuer' | 'onBehalfOf'>): readonly string[] {
+  const vouched = onBehalfOf.filter((party) => party.issuer === issuer && party.by === undefined);
+  return vouched.flatMap(({ id, agentKey }) => (agentKey === undefined ? [id] : [id, agentKey]));
+}
+
+export async function takesPart(
   tasks: Pick<TaskStore, 'invited'>,
   { id, agentKey }: Task,
   caller: TaskCaller,
 ): Promise<boolean> {
-  // An issuer vouches for its own subjects. What it says of an actor of another issuer is hearsay.
-  const vouched = caller.onBehalfOf.filter((party) => party.issuer === caller.issuer);
-  const parties = [caller.agentKey, caller.id, ...vouched.map((party) => party.id)];
+  const parties = [caller.agentKey, caller.id, ...vouchedFor(caller)];
   return parties.includes(agentKey) || tasks.invited(id, parties);
 }

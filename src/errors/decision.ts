@@ -18,6 +18,18 @@ export const DECISION = {
     'Open a task and name it: in Countersign-Task, in params._meta["countersign/task"], or with the tool ' +
       'countersign_open_task. Do not look for another way.',
   ),
+  task_token_invalid: refused(
+    403,
+    'The task token does not count',
+    'no',
+    'Get a task token that is made for you and for this gateway, and send it alone. Do not look for another way.',
+  ),
+  task_bounds: refused(
+    403,
+    'The call is outside the bounds of its task',
+    'no',
+    'Keep to what the task was opened for, or ask whoever gave it for another one. Do not look for another way.',
+  ),
   task_tree_full: refused(
     409,
     'The tree of the task is full',

@@ -12,10 +12,12 @@ import type { InboundRequest, Peer } from '../domain/request.ts';
 import { Secret } from '../domain/secret.ts';
 import { asGatewayError, type GatewayError } from '../errors.ts';
 import type { FetchDocument } from './keys/issuer-http.ts';
+import { REFRESH_TIMES } from './keys/polled.ts';
 import { createProofMemory, type ProofMemory } from './possession/dpop.ts';
 import { createPossession } from './possession/possession.ts';
 import { failedCheck, refusal } from './refusal.ts';
 import { parseSpiffeId } from './spiffe-id.ts';
+import { createTaskTokens, type TaskIssuerSettings } from './task-tokens.ts';
 import { type PresentedToken, takeToken } from './tokens/bearer.ts';
 import { expired } from './tokens/claims.ts';
 import { ANSWER_TTL_MS } from './tokens/issuer-query.ts';
@@ -37,6 +39,8 @@ export interface IdentityOptions extends TrustedIssuersOptions {
    */
   readonly gatewayUrl?: string;
   readonly dpop?: { readonly nonce: boolean };
+  /** Who vouches for tasks. */
+  readonly taskIssuers?: readonly TaskIssuerSettings[];
 }
 
 export interface IdentityParts {
@@ -65,6 +69,11 @@ export interface IdentityParts {
 export function createIdentity(options: IdentityOptions, parts: IdentityParts): Identity {
   const { clock, log, metrics, fetch = globalThis.fetch, proofs = createProofMemory(clock), verified } = parts;
   const issuers = createTrustedIssuers(options, { clock, log, fetch });
+  const taskTokens = createTaskTokens(options.taskIssuers ?? [], {
+    ...{ clock, log, fetch, audience: options.audience },
+    refresh: { ...REFRESH_TIMES, ...options.refresh },
+    agentsIssuer: soleIssuer(options.issuers),
+  });
   const svids = createSvidVerifier(issuers.domain, clock);
   const possession = createPossession(options, proofs, clock);
   const cache = createTokenCache();
@@ -204,16 +213,29 @@ export function createIdentity(options: IdentityOptions, parts: IdentityParts): 
       const svid = parseSpiffeId(id);
       return svid && issuers.domain(svid.trustDomain)?.agentKeyOf(svid);
     },
-    status: () => issuers.verifiers.map(readStatus),
-    start: issuers.start,
+    taskToken: taskTokens.take,
+    status: () => [
+      ...issuers.verifiers.map(readStatus),
+      ...taskTokens.sources.map((source) => readStatus({ ...source, type: 'oidc' })),
+    ],
+    async start() {
+      await Promise.all([issuers.start(), ...taskTokens.sources.map(({ keys }) => keys.start())]);
+    },
     close() {
       issuers.close();
+      for (const { keys } of taskTokens.sources) keys.close();
       cache.clear();
     },
   };
 }
 
-function readStatus({ name, type, keys }: TokenVerifier): IssuerStatus {
+/** The issuer of agents' names, where there is one alone. */
+function soleIssuer(issuers: IdentityOptions['issuers']): string | undefined {
+  const [only, ...others] = issuers.flatMap((entry) => (entry.type === 'oidc' ? [entry.issuer] : []));
+  return others.length === 0 ? only : undefined;
+}
+
+function readStatus({ name, type, keys }: Pick<TokenVerifier, 'name' | 'type' | 'keys'>): IssuerStatus {
   const status = keys.status();
   return { name, type, ready: status.keys + (status.authorities ?? 0) > 0, ...status };
 }

@@ -60,7 +60,11 @@ async function open(desk: Pick<TaskDesk, 'open'>, recognised: Recognised, action
   const id = header(request.headers, 'mcp-session-id');
   let message: Json;
   try {
-    const task = await desk.open(principal, args, id === undefined ? undefined : { mount: mount.name, id });
+    const token = await call.runtime.identity.taskToken(request.headers);
+    const task = await desk.open(principal, args, {
+      token,
+      session: id === undefined ? undefined : { mount: mount.name, id },
+    });
     message = { jsonrpc: '2.0', id: mcp?.id ?? null, result: result(task, id !== undefined, mcp?.stateless) };
   } catch (thrown) {
     const error = asGatewayError(thrown);

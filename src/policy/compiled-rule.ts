@@ -4,6 +4,7 @@ import type { Protocol } from '../domain/action.ts';
 import type { Requirement } from '../domain/decision.ts';
 import { asksOwner, needsOf } from '../domain/tier.ts';
 import { type Condition, compileCondition } from './conditions.ts';
+import { withExemption } from './exemption.ts';
 import type { Language } from './language.ts';
 import { compileMatcher, indexMatches, type Matcher, namesNoMessage } from './matcher.ts';
 import type { PolicyUpstream, RuleOptions, TierOptions } from './rules.ts';
@@ -27,7 +28,8 @@ export function compileRule(
   language: Language,
 ): CompiledRule {
   const { match, decide, when } = options;
-  const condition = when === undefined ? undefined : compileCondition(when, language);
+  const own = when === undefined ? undefined : compileCondition(when, language);
+  const condition = options.exempt === undefined ? own : withExemption(own, options.exempt);
   const matcher = compileMatcher(match, decide === 'allow' ? 'exact' : 'lenient', sparesSessions(options, condition));
   return {
     ...matcher,

@@ -44,7 +44,7 @@ export function withPeople(decision: Digest, requirements: readonly Requirement[
  * left out, because they change nothing of what was approved.
  */
 function contentOfRule({ options, requirements }: CompiledRule) {
-  const { match, when, tier: _, notify: __, message: ___, maintainer: ____, ...rest } = options;
+  const { match, when, tier: _, notify: __, message: ___, maintainer: ____, wholeSession: _____, ...rest } = options;
   const [first, ...others] = requirements.map(contentOfRequirement);
   return {
     ...rest,

@@ -24,6 +24,7 @@ import { createDigests, withPeople } from './digests.ts';
 import { languageOf } from './language.ts';
 import { mcpLifecycleRules, toolChangeRules } from './mcp-lifecycle.ts';
 import { Meters } from './meters.ts';
+import { recogniseCall } from './novelty.ts';
 import { seatOwners } from './owner-seats.ts';
 import { type PathParams, type ReadPath, readPath } from './paths.ts';
 import { createRuleOutcomes, type Match, type RuleOutcome } from './rule-outcome.ts';
@@ -52,6 +53,7 @@ export function compilePolicy(options: PolicyOptions): Policy {
   const rules = [...options.rules, ...builtIn].map((rule, index) => compileRule(rule, index, options.tiers, language));
   const index = indexRules(rules, options.upstreams);
   const readsFacts = rules.some(({ condition }) => (condition?.factsRead.size ?? 0) > 0);
+  const readsNovelty = rules.some(({ condition }) => condition?.factsRead.has('novel'));
   const vocabulary = new Vocabulary(options);
   const classifier = createClassifier(options, rules, vocabulary);
   const meters = new Meters(options, vocabulary);
@@ -66,6 +68,8 @@ export function compilePolicy(options: PolicyOptions): Policy {
     meterings: (call) => (meters.any ? meteringsOf(index, meters, readsMeters, call) : NO_METERINGS),
     classify: classifier.classify,
     destinations: (call) => vocabulary.destinationsOf(call),
+    recognise: (call, classification) =>
+      readsNovelty ? recogniseCall(index, call, classification, vocabulary.destinationsOf(call)) : undefined,
     outlook(input) {
       try {
         return foresee(index, vocabulary, input);
@@ -96,7 +100,8 @@ function weighBodyNeed(index: RuleIndex, meters: Meters, upstream: string, metho
     const bytes = rule.options.decide === 'hold';
     const whole = (rule.condition?.factsRead.size ?? 0) > 0;
     if (!(rule.readsBody || bytes || whole) || rule.matchPath(read, caseSensitive) === undefined) continue;
-    if (rule.readsBody) return 'json';
+    // What is new depends on where the body says that the call sends to.
+    if (rule.readsBody || rule.condition?.factsRead.has('novel')) return 'json';
     if (bytes) need = 'bytes';
     else if (need === 'stream') need = 'whole';
   }

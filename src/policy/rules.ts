@@ -49,6 +49,10 @@ export interface RuleOptions {
   readonly credential?: JsonObject;
   /** For allow rules: the credential is made for each call alone, and taken back after it. */
   readonly mint?: 'perCall';
+  /** For hold rules: it is known that an approved WebSocket passes unseen. Changes no decision. */
+  readonly wholeSession?: true;
+  /** For allow rules: holds until then, and only for callers without a mark. `until` is a date or time of ISO 8601. */
+  readonly exempt?: { readonly because: string; readonly maintainer: string; readonly until: string };
   /** What the agent is told when this rule holds or denies a call. */
   readonly message?: string;
   /** A label of `sensitivity`, which counts wherever `match` matches; any other text is shown to reviewers. */

@@ -74,11 +74,12 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
 /** `from` is what the tier asks for, `reviewers` are the people whom that means for this call. */
 function viewRequirement(requirement: Requirement, openedAt: EpochMs, now: EpochMs) {
   const { decideWithinMs, useWithinMs, escalate, owner, assurance: _, ...rest } = requirement;
-  const { maxAgeMs, ...asked } = assuranceOf(requirement);
+  const { maxAgeMs, ...proof } = assuranceOf(requirement);
+  const asked = { ...proof, ...(maxAgeMs !== undefined && { maxAgeSeconds: maxAgeMs / 1000 }) };
   return {
     ...rest,
     from: owner ? [OWNER] : requirement.reviewers,
-    assurance: { ...asked, maxAgeSeconds: maxAgeMs && maxAgeMs / 1000 },
+    assurance: Object.keys(asked).length > 0 ? asked : undefined,
     decideWithinSeconds: decideWithinMs / 1000,
     useWithinSeconds: useWithinMs / 1000,
     escalate: escalate && viewEscalation(escalate, openedAt, now),

@@ -7,7 +7,7 @@ import { fieldPairs, type HeaderList, keepFields } from '../domain/headers.ts';
 import type { SharedMount } from '../domain/mount.ts';
 import type { ProtocolHandler, Resumed } from '../domain/protocol-handler.ts';
 import type { Classified, Recognised, Resumption } from '../domain/stages.ts';
-import { findTask, type Task, type TaskStore } from '../domain/task.ts';
+import { actingUnder, findTask, type Task, type TaskStore } from '../domain/task.ts';
 import type { TaskDesk } from '../domain/task-desk.ts';
 
 /** Where tasks are kept, and where they are named. */
@@ -94,7 +94,8 @@ async function withTask(
   // The task's calls are kept in the store. If there is no room for this one, rules could not read it later: the call
   // is refused.
   refuseStored(await store.storedBytes(principal.agentKey), call.runtime);
-  return call.reach({ ...classified, task, calls: store.calls(task.root) });
+  const caller = actingUnder(principal, task);
+  return call.reach({ ...classified, principal: caller, task, calls: store.calls(task.root) });
 }
 
 function resumption({ action, hold }: Resumed, headers: HeaderList): Resumption {

@@ -18,12 +18,13 @@ import type { Tracing } from '../domain/trace.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import type { CallMeters } from './call-meters.ts';
 import type { CallHistory } from './history.ts';
-import { refuseTaskless } from './require-task.ts';
+import { refuseByTask, refuseSpent, type Spending, spend } from './require-task.ts';
 
 export interface ClearDependencies {
   readonly history: Pick<CallHistory, 'begin'>;
   readonly metering: Pick<CallMeters, 'giveBack'>;
   readonly approvals: Approvals;
+  readonly tasks: Spending;
   readonly tracing: Tracing;
   readonly clock: Clock;
   readonly ways: Ways;
@@ -40,11 +41,11 @@ export function clear(deps: ClearDependencies, decided: Decided): Cleared | Prom
   // A resumed call never gets through by the rules alone: its hold is used, or it ends.
   const byRules = deps.ways.clearedBy[kindOf(decided)] === 'rules';
   if (byRules && decision.effect === 'deny') throw denial(decided);
-  refuseTaskless(decided);
+  refuseByTask(decided, deps.clock.now());
   call.span = deps.tracing.admit({ receivedAt: call.receivedAt, decision });
-  return byRules && decision.effect === 'allow'
-    ? remember(deps, { ...decided, clearance: clearAllowed(decision) })
-    : release(deps, decided);
+  if (!byRules || decision.effect !== 'allow') return release(deps, decided);
+  const allowed = (): Cleared => remember(deps, { ...decided, clearance: clearAllowed(decision) });
+  return spend(deps.tasks, decided)?.then(allowed) ?? allowed();
 }
 
 const NOBODY_WAITS = 'A rule holds this, and nobody waits for what the gateway asks of a server by itself.';
@@ -65,6 +66,7 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
   const admitted = call.span;
   const kind = kindOf(decided);
   if (deps.ways.hold[kind] === 'deny') throw new GatewayError('denied', kind === 'subcall' ? NOBODY_WAITS : FOR_ALL);
+  await refuseSpent(deps.tasks, decided);
   const wait = await handlerOf(decided)?.onHold(decided, call.runtime.waitMs);
   let heldSince: EpochMs | undefined;
   let held: Held | undefined;
@@ -96,7 +98,9 @@ async function release(deps: ClearDependencies, decided: Decided): Promise<Clear
       async rejudge(approval) {
         await deps.takePlace(decided);
         if (held === undefined) throw new GatewayError('internal', 'No hold is judged before it is held.');
-        return deps.rejudge(held, approval);
+        const judged = await deps.rejudge(held, approval);
+        await spend(deps.tasks, decided);
+        return judged;
       },
     })
     .catch((thrown) => {

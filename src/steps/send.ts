@@ -60,7 +60,7 @@ export async function send(deps: SendDependencies, armed: Armed): Promise<void> 
     for (let look = lookAgain(deps, armed); look !== undefined; look = lookAgain(deps, armed)) await look;
   } else {
     refuseSuspended(deps.suspensions, armed);
-    refuseEnded(deps.tasks, armed);
+    refuseEndedTask(deps.tasks, armed);
   }
   // The last look at what may have changed. In the same turn the call becomes visible to the kill switch, to the end of
   // its task and to changes of facts, so nothing falls in between.
@@ -95,7 +95,7 @@ function lookAgain({ factWatch, marking }: SendDependencies, armed: Armed): unde
 }
 
 /** The task may have ended since it was found. Throws `task_ended`. */
-function refuseEnded(tasks: Pick<TaskStore, 'isOpen'>, { task }: Armed): void {
+function refuseEndedTask(tasks: Pick<TaskStore, 'isOpen'>, { task }: Armed): void {
   if (task !== undefined && !tasks.isOpen(task.id))
     throw new GatewayError('task_ended', 'The task ended while the call was under way.');
 }
@@ -146,7 +146,7 @@ async function attempt(
     mayStream() {
       // An approved call runs to its end (open-calls.ts).
       if (released) return;
-      refuseEnded(deps.tasks, departed);
+      refuseEndedTask(deps.tasks, departed);
       if (deps.suspensions.covering(departed) === undefined) return;
       throw new GatewayError(
         'principal_suspended',

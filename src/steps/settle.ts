@@ -11,6 +11,7 @@ import { defined } from '../domain/defined.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
+import type { NoveltyStore } from '../domain/novelty.ts';
 import type { Reached } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { CallMeters } from './call-meters.ts';
@@ -31,6 +32,7 @@ export interface SettleDependencies {
   readonly openCalls: Pick<OpenCalls, 'leave'>;
   readonly agentCalls: Pick<AgentCalls, 'leave'>;
   readonly metering: Pick<CallMeters, 'giveBack'>;
+  readonly novelty: NoveltyStore;
   readonly slots: Pick<UpstreamSlots, 'leave'>;
   outcomeRecord(
     facts: CallFacts,
@@ -48,6 +50,7 @@ export async function settle(deps: SettleDependencies, last: Reached): Promise<v
   deps.metering.giveBack(call);
   // First, and before anything is awaited: the agent has its answer and may follow it up at once.
   deps.history.record(last, statusOf(last));
+  learn(deps.novelty, last);
   deps.factWatch.leave(last);
   const facts = clearance === undefined ? factsOf(last) : await close(deps, last, clearance);
   call.span?.end(facts);
@@ -58,6 +61,17 @@ export async function settle(deps: SettleDependencies, last: Reached): Promise<v
     'countersign.call.completed',
     deps.callLine(facts, { seconds, ...(call.span && { span: call.span.ref }) }),
   );
+}
+
+/** Only an answer below 400 that was passed on whole makes a call known. */
+function learn(novelty: NoveltyStore, last: Reached): void {
+  const { call, principal, action, facts, arrived, request, resumes, sent, error } = last;
+  if (sent === undefined || sent.status >= 400 || error !== undefined || call.cut !== undefined) return;
+  const headers = resumes?.headers ?? (request ?? arrived)?.headers;
+  if (principal === undefined || action === undefined || facts === undefined || headers === undefined) return;
+  const { policy, noveltyWindowMs } = call.runtime;
+  const known = policy.recognise({ principal, action, headers }, facts.classification);
+  if (known !== undefined) novelty.record(principal.agentKey, known, noveltyWindowMs);
 }
 
 /** Ends what a cleared call has begun, and writes its outcome. */

@@ -6,7 +6,7 @@ import type { Mount } from '../domain/mount.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
 import type { Assessed, Decided, Recognised, Steps } from '../domain/stages.ts';
 import type { MarkStore } from '../domain/taint.ts';
-import { findTask, type TaskStore } from '../domain/task.ts';
+import { actingUnder, findTask, type TaskStore } from '../domain/task.ts';
 import type { TaskDesk } from '../domain/task-desk.ts';
 import { arm } from './arm.ts';
 import { assess } from './assess.ts';
@@ -22,7 +22,7 @@ import { type JournalDependencies, journal } from './journal.ts';
 import { Marking } from './marking.ts';
 import { receive } from './receive.ts';
 import { type RefuseDependencies, refuse } from './refuse.ts';
-import { refuseTaskless } from './require-task.ts';
+import { refuseByTask } from './require-task.ts';
 import { type SendDependencies, send } from './send.ts';
 import { type SettleDependencies, settle } from './settle.ts';
 
@@ -52,7 +52,7 @@ export function createSteps(parts: StepParts): Steps {
   const marking = new Marking({ marks, clock, watch: factWatch });
   const history = createHistory(tasks, factWatch);
   const metering = new CallMeters(parts.meters, digests);
-  const assessing = { marks, watch: factWatch, metering };
+  const assessing = { marks, watch: factWatch, metering, novelty: parts.novelty };
   const slots = new UpstreamSlots();
 
   /**
@@ -61,8 +61,9 @@ export function createSteps(parts: StepParts): Steps {
    */
   const rejudge: ClearDependencies['rejudge'] = async (held, approval) => {
     const now = runtime();
-    const { principal } = await identify(now, suspensions, clock, held);
-    const task = held.task && (await findTask(tasks, held.task.id, principal));
+    const { principal: caller } = await identify(now, suspensions, clock, held);
+    const task = held.task && (await findTask(tasks, held.task.id, caller));
+    const principal = task === undefined ? caller : actingUnder(caller, task);
     // Without its destination the action has another digest than the approved one, so the approval does not fit.
     const moved = hasMoved(held.mount, now.mounts.get(held.mount.name));
     const known = held.mount.handler?.enrich(held.action, principal) ?? held.action;
@@ -73,7 +74,7 @@ export function createSteps(parts: StepParts): Steps {
     // If the call is refused now, its record shows what was asked, and this verdict.
     const { decision, actionDigest } = judged;
     held.call.reach({ ...held, principal, decision, actionDigest });
-    refuseTaskless({ ...assessed, mount: now.mounts.get(held.mount.name) ?? held.mount, decision });
+    refuseByTask({ ...assessed, mount: now.mounts.get(held.mount.name) ?? held.mount, decision }, clock.now());
     return { ...judged, on: (facts) => decide(now, clock, digests, { ...assessed, facts }, approval) };
   };
   const judgeOn: ClearDependencies['judgeOn'] = (decided, facts) =>

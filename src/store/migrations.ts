@@ -265,7 +265,16 @@ export const STEPS: readonly string[] = [
   ALTER TABLE task ADD COLUMN ancestors TEXT NOT NULL DEFAULT '[]';
   ALTER TABLE task ADD COLUMN provenance TEXT NOT NULL DEFAULT 'declared';
   UPDATE task SET root = id;
+  ALTER TABLE task ADD COLUMN ends_by INTEGER;
+  ALTER TABLE task ADD COLUMN txn TEXT;
+  ALTER TABLE task ADD COLUMN attestation TEXT;
+  CREATE UNIQUE INDEX task_txn ON task (txn) WHERE txn IS NOT NULL;
+  CREATE INDEX task_ends_by ON task (ends_by) WHERE ended_at IS NULL AND ends_by IS NOT NULL;
   CREATE INDEX task_root ON task (root);
+  CREATE TABLE task_use (
+    task_id TEXT PRIMARY KEY REFERENCES task (id),
+    calls INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
   DROP INDEX task_used;
   CREATE INDEX task_used ON task (used_at) WHERE id = root;
 
@@ -358,6 +367,17 @@ export const STEPS: readonly string[] = [
   CREATE INDEX agent_id_new ON agent_id (issuer, new_on, is_new_agent);
   CREATE INDEX agent_id_key ON agent_id (agent_key);
   CREATE INDEX agent_id_seen ON agent_id (seen_on);
+  `,
+  // What agents have done: operations, and operations with a target.
+  `
+  CREATE TABLE novelty (
+    agent_key TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    target TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (agent_key, operation, target)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX novelty_until ON novelty (until);
   `,
 ];
 

@@ -3,10 +3,18 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { EpochMs } from '../domain/clock.ts';
 import type { Provenance, Task, TaskWords } from '../domain/task.ts';
+import type { Attestation } from '../domain/task-token.ts';
 
 export interface TaskRows {
   find(id: string): Task | undefined;
-  isOpen(id: string): boolean;
+  isOpen(id: string, now: EpochMs): boolean;
+  attested(of: Pick<Attestation, 'issuer' | 'txn'>): Task | undefined;
+  /** The token that came last says until when. */
+  prolong(attestation: Attestation): void;
+  uses(id: string): number;
+  addUse(id: string): void;
+  /** Open tasks whose time has come. */
+  due(now: EpochMs): readonly Task[];
   insert(task: Task): void;
   update(task: Task, now: EpochMs): Task;
   /** The tasks below this one, ended or not. */
@@ -26,14 +34,17 @@ export interface TaskRows {
 
 export function createTaskRows(db: DatabaseSync): TaskRows {
   const byId = db.prepare('SELECT * FROM task WHERE id = ?');
-  const open = db.prepare('SELECT 1 FROM task WHERE id = ? AND ended_at IS NULL');
+  const open = db.prepare('SELECT 1 FROM task WHERE id = ? AND ended_at IS NULL AND (ends_by IS NULL OR ends_by > ?)');
   const byRoot = db.prepare('SELECT * FROM task WHERE root = ?');
   const sizeOf = db.prepare('SELECT count(*) AS n FROM task WHERE root = ?');
   const insert = db.prepare(
-    `INSERT INTO task (id, principal_id, revision, words, created_at, used_at, root, ancestors, provenance)
-     VALUES (:id, :agentKey, :revision, :words, :createdAt, :createdAt, :root, :ancestors, :provenance)`,
+    `INSERT INTO task (
+       id, principal_id, revision, words, created_at, used_at, root, ancestors, provenance, ends_by, txn, attestation)
+     VALUES (
+       :id, :agentKey, :revision, :words, :createdAt, :createdAt, :root, :ancestors, :provenance, :endsBy, :txn,
+       :attestation)`,
   );
-  const update = db.prepare('UPDATE task SET revision = ?, words = ?, ended_at = ? WHERE id = ?');
+  const update = db.prepare('UPDATE task SET revision = ?, words = ?, ended_at = ?, ends_by = ? WHERE id = ?');
   // Retention goes by the root: a tree is kept as long as one of its tasks is used.
   const touch = db.prepare('UPDATE task SET used_at = max(used_at, ?) WHERE id = ?');
   const invite = db.prepare('INSERT INTO task_participant (task_id, principal_id) VALUES (?, ?)');
@@ -55,33 +66,60 @@ export function createTaskRows(db: DatabaseSync): TaskRows {
      ORDER BY used_at LIMIT 1`,
   );
   const remove = taskRemover(db);
+  const aboveIt = db.prepare(
+    'SELECT attestation FROM task WHERE id IN (SELECT value FROM json_each(?)) AND attestation IS NOT NULL',
+  );
+  const byTxn = db.prepare('SELECT * FROM task WHERE txn = ?');
+  const prolong = db.prepare('UPDATE task SET attestation = ? WHERE id = ?');
+  const uses = db.prepare('SELECT calls FROM task_use WHERE task_id = ?');
+  const addUse = db.prepare('INSERT INTO task_use VALUES (?, 1) ON CONFLICT DO UPDATE SET calls = calls + 1');
+  const due = db.prepare(
+    'SELECT * FROM task INDEXED BY task_ends_by WHERE ended_at IS NULL AND ends_by <= ? ORDER BY ends_by LIMIT 50',
+  );
+
+  const read = (row: Record<string, unknown>): Task =>
+    parseTask(row, row.ancestors === '[]' ? [] : aboveIt.all(String(row.ancestors)).flatMap(attestationIn));
 
   return {
     find(id) {
       const row = byId.get(id);
-      return row && parseTask(row);
+      return row && read(row);
     },
-    isOpen: (id) => open.get(id) !== undefined,
+    attested(of) {
+      const row = byTxn.get(txnKey(of));
+      return row && read(row);
+    },
+    prolong: (attestation) => void prolong.run(JSON.stringify(attestation), attestation.task),
+    uses: (id) => Number(uses.get(id)?.calls ?? 0),
+    addUse: (id) => void addUse.run(id),
+    due: (now) => due.all(now).map(read),
+    isOpen: (id, now) => open.get(id, now) !== undefined,
     insert(task) {
       const { id, agentKey, revision, createdAt, root, provenance } = task;
       const ancestors = JSON.stringify(task.ancestors);
-      insert.run({ id, agentKey, revision, words: formatWords(task), createdAt, root, ancestors, provenance });
+      const own = task.attestations.find((one) => one.task === id);
+      insert.run({
+        ...{ id, agentKey, revision, words: formatWords(task), createdAt, root, ancestors, provenance },
+        endsBy: task.endsBy ?? null,
+        txn: own === undefined ? null : txnKey(own),
+        attestation: own === undefined ? null : JSON.stringify(own),
+      });
       touch.run(createdAt, root);
     },
     update(task, now) {
-      update.run(task.revision, formatWords(task), task.endedAt ?? null, task.id);
+      update.run(task.revision, formatWords(task), task.endedAt ?? null, task.endsBy ?? null, task.id);
       touch.run(now, task.root);
       return task;
     },
     below: ({ id, root }) =>
       byRoot
         .all(root)
-        .map(parseTask)
+        .map(read)
         .filter(({ ancestors }) => ancestors.includes(id)),
     tree: (root) =>
       byRoot
         .all(root)
-        .map(parseTask)
+        .map(read)
         .sort((a, b) => a.createdAt - b.createdAt || a.ancestors.length - b.ancestors.length),
     size: (root) => Number(sizeOf.get(root)?.n),
     invite: (id, guestId) => void invite.run(id, guestId),
@@ -101,7 +139,7 @@ export function createTaskRows(db: DatabaseSync): TaskRows {
 
 /** Deletes one task with all that belongs to it. */
 export function taskRemover(db: DatabaseSync): (id: string) => void {
-  const statements = ['task_call', 'task_participant', 'task_session']
+  const statements = ['task_call', 'task_participant', 'task_session', 'task_use']
     .map((table) => `DELETE FROM ${table} WHERE task_id = ?`)
     .concat('DELETE FROM task WHERE id = ?')
     .map((sql) => db.prepare(sql));
@@ -112,7 +150,14 @@ export function taskRemover(db: DatabaseSync): (id: string) => void {
 
 const formatWords = ({ objective, plan, labels }: TaskWords): string => JSON.stringify({ objective, plan, labels });
 
-function parseTask(row: Record<string, unknown>): Task {
+/** One text for each transaction of each issuer. */
+const txnKey = ({ issuer, txn }: Pick<Attestation, 'issuer' | 'txn'>): string => JSON.stringify([issuer, txn]);
+
+const attestationIn = (row: Record<string, unknown>): readonly Attestation[] =>
+  row.attestation === null ? [] : [JSON.parse(String(row.attestation)) as Attestation];
+
+/** `above` are the attestations of the tasks above. */
+function parseTask(row: Record<string, unknown>, above: readonly Attestation[]): Task {
   const ancestors = JSON.parse(String(row.ancestors)) as readonly string[];
   const parent = ancestors.at(-1);
   return {
@@ -125,6 +170,8 @@ function parseTask(row: Record<string, unknown>): Task {
     provenance: String(row.provenance) as Provenance,
     agentKey: String(row.principal_id),
     createdAt: Number(row.created_at),
+    ...(row.ends_by === null ? {} : { endsBy: Number(row.ends_by) }),
     ...(row.ended_at === null ? {} : { endedAt: Number(row.ended_at) }),
+    attestations: [...above, ...attestationIn(row)],
   };
 }

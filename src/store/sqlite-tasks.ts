@@ -10,6 +10,7 @@ import type { CloseHold, Closing } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
 import {
   type EndedTree,
+  type NewTaskWords,
   type Provenance,
   refuseFullTree,
   type Task,
@@ -17,6 +18,7 @@ import {
   type TaskStore,
   type TaskWords,
 } from '../domain/task.ts';
+import type { Attestation, TaskToken } from '../domain/task-token.ts';
 import { GatewayError } from '../errors.ts';
 import type { HoldRows } from './sqlite-holds.ts';
 import { type CallLog, createCallLog } from './sqlite-task-calls.ts';
@@ -46,14 +48,60 @@ export class SqliteTasks implements TaskStore {
     this.#clock = clock;
   }
 
-  open(agentKey: string, words: TaskWords, limits: AgentLimits, parent?: Task): Promise<Task> {
+  open(agentKey: string, words: NewTaskWords, limits: AgentLimits, parent?: Task): Promise<Task> {
     return this.#writer.write(() => {
-      const { usage } = this.#others;
-      refuseTask(usage.openTasks(agentKey), usage.storedBytes(agentKey), limits);
-      const place = parent === undefined ? {} : this.#below(parent.id);
-      const task: Task = { ...newTask(agentKey, words, 'declared', this.#clock.now()), ...place };
+      this.#refuseMore(agentKey, limits);
+      const task = this.#place(newTask(agentKey, words, 'declared', this.#clock.now()), parent);
       this.#rows.insert(task);
       return task;
+    });
+  }
+
+  openAttested(
+    agentKey: string,
+    words: NewTaskWords,
+    limits: AgentLimits,
+    token: TaskToken,
+    parent?: Task,
+  ): Promise<{ readonly task: Task; readonly isNew: boolean }> {
+    return this.#writer.write(() => {
+      const known = this.#rows.attested(token);
+      if (known !== undefined) return { task: this.#prolong(known, token), isNew: false };
+      this.#refuseMore(agentKey, limits);
+      const placed = this.#place(newTask(agentKey, words, 'attested', this.#clock.now()), parent);
+      const { issuer, txn, actsFor, bounds } = token;
+      const own: Attestation = { task: placed.id, issuer, txn, actsFor, bounds, validUntil: validUntil(token) };
+      const task: Task = {
+        ...placed,
+        ...(bounds.until !== undefined && { endsBy: Math.min(bounds.until, placed.endsBy ?? bounds.until) }),
+        attestations: [...placed.attestations, own],
+      };
+      this.#rows.insert(task);
+      return { task, isNew: true };
+    });
+  }
+
+  async attested(token: Pick<TaskToken, 'issuer' | 'txn'>): Promise<Task | undefined> {
+    return this.#writer.read(() => this.#seen(this.#rows.attested(token)));
+  }
+
+  async refuseSpent(attestations: readonly Attestation[]): Promise<void> {
+    this.#writer.read(() => this.#refuseSpent(attestations));
+  }
+
+  async spend(attestations: readonly Attestation[]): Promise<void> {
+    const counted = attestations.filter(({ bounds }) => bounds.maxCalls !== undefined);
+    if (counted.length === 0) return;
+    await this.#writer.write(() => {
+      this.#refuseSpent(counted);
+      for (const id of new Set(counted.map(({ task }) => task))) this.#rows.addUse(id);
+    });
+  }
+
+  endDue(): Promise<readonly EndedTree[]> {
+    return this.#writer.write((announce) => {
+      const due = this.#rows.due(this.#clock.now());
+      return due.map((task) => this.#endTree(task, 'The time of the task is over.', announce));
     });
   }
 
@@ -69,7 +117,7 @@ export class SqliteTasks implements TaskStore {
       if (known !== undefined) return { task: known, isNew: false };
       const { usage } = this.#others;
       if (usage.openTasks(agentKey) >= limits.openTasksPerAgent) this.#rows.forgetImplicit(agentKey);
-      refuseTask(usage.openTasks(agentKey), usage.storedBytes(agentKey), limits);
+      this.#refuseMore(agentKey, limits);
       const task = newTask(agentKey, words, 'implicit', this.#clock.now());
       this.#rows.insert(task);
       this.#rows.bind(session, task.id);
@@ -85,12 +133,15 @@ export class SqliteTasks implements TaskStore {
     return this.#writer.read(() => this.#rows.bound(session));
   }
 
-  revise(id: string, agentKey: string, words: TaskWords): Promise<Task> {
+  revise(id: string, agentKey: string, words: NewTaskWords): Promise<Task> {
     return this.#writer.write((announce) => {
       const task = this.#openOwn(id, agentKey);
       const revision = task.revision + 1;
       this.#closeHolds(id, { type: 'invalidate', because: `The task was revised: revision ${revision}.` }, announce);
-      return this.#rows.update({ ...task, ...pick(words), revision }, this.#clock.now());
+      const { endsBy: _, ...kept } = task;
+      const parent = task.parent === undefined ? undefined : this.#rows.find(task.parent);
+      const revised = bounded({ ...kept, ...pick(words), revision }, [words.endsBy, parent?.endsBy, ownUntil(task)]);
+      return this.#rows.update(revised, this.#clock.now());
     });
   }
 
@@ -119,11 +170,11 @@ export class SqliteTasks implements TaskStore {
   }
 
   async get(id: string): Promise<Task | undefined> {
-    return this.#writer.read(() => this.#rows.find(id));
+    return this.#writer.read(() => this.#seen(this.#rows.find(id)));
   }
 
   isOpen(id: string): boolean {
-    return this.#writer.read(() => this.#rows.isOpen(id));
+    return this.#writer.read(() => this.#rows.isOpen(id, this.#clock.now()));
   }
 
   async tree(root: string): Promise<readonly Task[]> {
@@ -151,6 +202,12 @@ export class SqliteTasks implements TaskStore {
     return this.#calls.close();
   }
 
+  /** A task whose time is over has ended, also before anybody has put that on record. */
+  #seen(task: Task | undefined): Task | undefined {
+    if (task?.endsBy === undefined || task.endedAt !== undefined || this.#clock.now() < task.endsBy) return task;
+    return { ...task, endedAt: task.endsBy };
+  }
+
   #own(id: string, agentKey: string): Task {
     const task = this.#rows.find(id);
     if (task?.agentKey === agentKey) return task;
@@ -159,18 +216,42 @@ export class SqliteTasks implements TaskStore {
 
   #openOwn(id: string, agentKey: string): Task {
     const task = this.#own(id, agentKey);
-    if (task.endedAt === undefined) return task;
+    if (this.#seen(task)?.endedAt === undefined) return task;
     throw new GatewayError('task_ended', 'The task has ended and cannot be changed.');
   }
 
-  /** The place of a new task. The parent is read again: it may have ended since it was found. */
-  #below(parentId: string): Pick<Task, 'root' | 'parent' | 'ancestors'> {
-    const parent = this.#rows.find(parentId);
+  #refuseMore(agentKey: string, limits: AgentLimits): void {
+    const { usage } = this.#others;
+    refuseTask(usage.openTasks(agentKey), usage.storedBytes(agentKey), limits);
+  }
+
+  #refuseSpent(attestations: readonly Attestation[]): void {
+    for (const { task, bounds } of attestations) {
+      if (bounds.maxCalls === undefined || this.#rows.uses(task) < bounds.maxCalls) continue;
+      throw new GatewayError('task_bounds', `The ${bounds.maxCalls} calls of the task have been made.`);
+    }
+  }
+
+  #prolong(task: Task, token: TaskToken): Task {
+    const own = task.attestations.find((one) => one.task === task.id);
+    if (own === undefined || own.bounds.until !== undefined || own.validUntil >= token.expiresAt) return task;
+    const longer = { ...own, validUntil: token.expiresAt };
+    this.#rows.prolong(longer);
+    return { ...task, attestations: task.attestations.map((one) => (one === own ? longer : one)) };
+  }
+
+  /** The parent is read again: it may have ended since it was found. */
+  #place(task: Task, above: Task | undefined): Task {
+    if (above === undefined) return task;
+    const parentId = above.id;
+    const parent = this.#seen(this.#rows.find(parentId));
     if (parent === undefined || parent.endedAt !== undefined)
       throw new GatewayError('task_ended', 'The parent task has ended.');
     refuseFullTree('depth', parent.ancestors.length);
     refuseFullTree('tasks', this.#rows.size(parent.root));
-    return { root: parent.root, parent: parentId, ancestors: [...parent.ancestors, parentId] };
+    const { root, attestations } = parent;
+    const placed = { ...task, root, parent: parentId, ancestors: [...parent.ancestors, parentId], attestations };
+    return bounded(placed, [task.endsBy, parent.endsBy]);
   }
 
   #endTree(task: Task, because: string, announce: Announce): EndedTree {
@@ -192,9 +273,21 @@ export class SqliteTasks implements TaskStore {
 }
 
 /** A root. */
-function newTask(agentKey: string, words: TaskWords, provenance: Provenance, createdAt: EpochMs): Task {
+function newTask(agentKey: string, words: NewTaskWords, provenance: Provenance, createdAt: EpochMs): Task {
   const id = `task_${randomBytes(16).toString('base64url')}`;
-  return { ...pick(words), id, revision: 1, root: id, ancestors: [], provenance, agentKey, createdAt };
+  const task = { ...pick(words), id, revision: 1, root: id, ancestors: [], provenance, agentKey, createdAt };
+  return bounded({ ...task, attestations: [] }, [words.endsBy]);
 }
+
+/** With the earliest of these ends. */
+function bounded(task: Task, ends: readonly (EpochMs | undefined)[]): Task {
+  const known = ends.filter((end) => end !== undefined);
+  return known.length === 0 ? task : { ...task, endsBy: Math.min(...known) };
+}
+
+const validUntil = ({ bounds, expiresAt }: TaskToken): EpochMs => bounds.until ?? expiresAt;
+
+const ownUntil = ({ id, attestations }: Task): EpochMs | undefined =>
+  attestations.find(({ task }) => task === id)?.bounds.until;
 
 const pick = ({ objective, plan, labels }: TaskWords): TaskWords => ({ objective, plan, labels });

@@ -9,6 +9,7 @@ import type { HoldStore } from '../domain/hold-store.ts';
 import type { Logger } from '../domain/log.ts';
 import type { MeterStore } from '../domain/meter.ts';
 import type { NotificationOutbox } from '../domain/notification.ts';
+import type { NoveltyStore } from '../domain/novelty.ts';
 import type { OnceStore } from '../domain/once.ts';
 import type { PasskeyStore } from '../domain/passkey.ts';
 import type { RetentionStore } from '../domain/retention.ts';
@@ -27,6 +28,7 @@ import { createHoldRows, createHoldStore } from './sqlite-holds.ts';
 import { SqliteMarks } from './sqlite-marks.ts';
 import { SqliteMeters } from './sqlite-meters.ts';
 import { createNotificationRows, createOutbox } from './sqlite-notifications.ts';
+import { SqliteNovelty } from './sqlite-novelty.ts';
 import { createOnceStore } from './sqlite-once.ts';
 import { createPasskeyStore } from './sqlite-passkeys.ts';
 import { createRetention } from './sqlite-retention.ts';
@@ -55,6 +57,7 @@ export interface Store {
   readonly tasks: TaskStore;
   readonly marks: MarkStore;
   readonly meters: MeterStore;
+  readonly novelty: NoveltyStore;
   readonly credentials: CredentialLedger;
   readonly notifications: NotificationOutbox;
   readonly suspensions: SuspensionStore;
@@ -92,6 +95,7 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
   const usage = createUsageRows(db);
   const meterRows = new MeterRows(db);
   const rows = createHoldRows(db, contents, notifications, votes, meterRows);
+  const novelty = new SqliteNovelty(db, writer, clock, log);
   const meters = new SqliteMeters(meterRows, writer, clock, log);
   const tasks = new SqliteTasks(db, writer, { holds: rows, usage, closeHold }, clock, log);
   const suspensions = createSuspensionStore(db, writer, rows, closeHold, clock);
@@ -101,6 +105,7 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
     tasks,
     marks: new SqliteMarks(db, writer, clock),
     meters,
+    novelty,
     credentials: createCredentialLedger(db, writer),
     notifications: createOutbox(db, writer, clock),
     suspensions,
@@ -119,7 +124,7 @@ export function openSqliteStore({ path, clock, closeHold, log }: SqliteStoreOpti
     },
     check: () => writer.check(),
     async close() {
-      await Promise.all([tasks.close(), meters.close(), agents.close()]);
+      await Promise.all([tasks.close(), meters.close(), novelty.close(), agents.close()]);
       await writer.close();
     },
   };

@@ -21,11 +21,28 @@ interface Form<Said> {
 
 const form = <Said>(schema: z.ZodType<Said>, description: string): Form<Said> => ({ schema, words: description });
 
-export const REVISION = form(z.strictObject(words), 'A task is {"objective": text, "plan": [text], "labels": [text]}.');
+/** RFC 3339. */
+const endsBy = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
+const ofTask = { ...words, endsBy: endsBy.exactOptional() };
+
+export const REVISION = form(
+  z.strictObject(ofTask),
+  'A task is {"objective": text, "plan": [text], "labels": [text], "endsBy": time}.',
+);
 
 export const NEW_TASK = form(
-  z.strictObject({ ...words, parent: z.string().max(100).exactOptional() }),
-  'A task is {"objective": text, "plan": [text], "labels": [text], "parent": id of a task}.',
+  z.strictObject({ ...ofTask, parent: z.string().max(100).exactOptional() }),
+  'A task is {"objective": text, "plan": [text], "labels": [text], "parent": id of a task, "endsBy": time}.',
+);
+
+/** The objective of an attested task is in its token, where the token says one. */
+export const ATTESTED_TASK = form(
+  z.strictObject({
+    ...ofTask,
+    objective: words.objective.exactOptional(),
+    parent: z.string().max(100).exactOptional(),
+  }),
+  NEW_TASK.words,
 );
 
 /** As principals are named everywhere (domain/principal.ts). */

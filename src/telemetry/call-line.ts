@@ -2,6 +2,7 @@
 // Names, digests and numbers only: no header value, no query, no argument, no token.
 
 import type { CallFacts } from '../domain/call-facts.ts';
+import { historyOf } from '../domain/facts.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import { decisionLabel, otherReasons } from './span-attributes.ts';
 
@@ -32,6 +33,9 @@ export function callLine(facts: CallFacts, { span, seconds }: CallLineContext = 
     'rules',
     decision?.rules.map((rule) => rule.id),
   );
+  const { meters, novel } = historyOf(facts.facts);
+  put('meters', meters);
+  put('novel', novel);
   put('reasons', decision && otherReasons(decision));
   put('policy', decision?.policyDigest);
   put('hold', hold?.id ?? facts.holdId);

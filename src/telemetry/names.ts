@@ -40,6 +40,8 @@ export const ATTR = {
   action: 'countersign.action.digest',
   policy: 'countersign.policy.digest',
   rules: 'countersign.rule.ids',
+  meters: 'countersign.meters',
+  novel: 'countersign.novel',
   reasons: 'countersign.decision.reasons',
   hold: 'countersign.hold.id',
   outcome: 'countersign.hold.outcome',

@@ -5,6 +5,7 @@ import type { Attributes } from '@opentelemetry/api';
 import type { CallFacts } from '../domain/call-facts.ts';
 import { sha256 } from '../domain/canonical.ts';
 import type { Decision, Reason } from '../domain/decision.ts';
+import { historyOf } from '../domain/facts.ts';
 import { header } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
 import { agentKeyOf, type NamedAgent } from '../domain/person.ts';
@@ -70,6 +71,9 @@ export function commonAttributes(facts: CallFacts): Attributes {
     const reasons = otherReasons(decision);
     if (reasons !== undefined) attributes[ATTR.reasons] = reasons;
   }
+  const { meters, novel } = historyOf(facts.facts);
+  if (meters !== undefined) attributes[ATTR.meters] = Object.entries(meters).map(([name, count]) => `${name}=${count}`);
+  if (novel !== undefined) attributes[ATTR.novel] = [...novel];
   const holdId = facts.hold?.id ?? facts.holdId;
   if (holdId !== undefined) attributes[ATTR.hold] = holdId;
   if (facts.credential !== undefined) attributes[ATTR.credential] = facts.credential.id;

@@ -57,6 +57,8 @@ const DROPPED: ReadonlySet<string> = new Set([
   'x-http-method',
   'x-http-method-override',
   'x-method-override',
+  // a statement about the task, made for the gateway
+  'txn-token',
   // another trace than the one that is recorded
   'b3',
   'baggage',

@@ -138,12 +138,12 @@ describe('faults', () => {
         'limits.wait: Write a duration with its unit, like 500ms, 90s, 15m or 1h.',
         'limits.heldBody: Write a size with its unit, like 16KiB or 1MiB.',
         'tiers.a.reviewers.0: Write group:<name>, user:<subject> or owner.',
-        'extra: There is no such key here. Keys: `listeners`, `store`, `audit`, `identity`, `upstreams`, `credentials`, `signing`, `tiers`, `sensitivity`, `unclassified`, `destinations`, `taints`, `resources`, `meters`, `rules`, `violations`, `notifications`, `reviewers`, `limits`, `retention`.',
+        'extra: There is no such key here. Keys: `listeners`, `store`, `audit`, `identity`, `upstreams`, `credentials`, `signing`, `tiers`, `sensitivity`, `unclassified`, `destinations`, `taints`, `resources`, `meters`, `noveltyWindow`, `rules`, `violations`, `notifications`, `reviewers`, `limits`, `retention`.',
         'rules.0.tier: Remove `tier`, or write `decide: hold`: only a hold rule has a tier.',
         'rules.0.match.upstream: There is no upstream of this name. Upstreams: `ledger`.',
         'rules.1.decide: Write `allow`, `hold` or `deny`.',
         'rules.2.match.path: Write a URLPattern pathname, like `/accounts/:id`: check its groups, and use each parameter name only once.',
-        'rules.2.when: There is no variable `foo` (at character 1). Variables: `agent`, `request`, `tool`, `args`, `hints`, `action`, `task`, `tainted`, `taintedBy`, `meter`, `approval`, `now`.',
+        'rules.2.when: There is no variable `foo` (at character 1). Variables: `agent`, `request`, `tool`, `args`, `hints`, `action`, `task`, `tainted`, `taintedBy`, `meter`, `novel`, `approval`, `now`.',
       ].sort(),
     );
   });

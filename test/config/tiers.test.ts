@@ -100,6 +100,23 @@ describe('the proof that a tier asks for', () => {
   });
 });
 
+describe('a tier whose acr never counts as recent', () => {
+  const tier = (more: string) => `{ reviewers: ["group:a"], assurance: { acr: [phr]${more} } }`;
+  const login = (acr: string) => ({
+    reviewers: `{ login: { issuer: https://idp.example.org, clientId: c, stepUp: { acr: ${acr} } } }`,
+    listeners: '{ agents: { address: 127.0.0.1:0 }, reviewers: { address: 127.0.0.1:0 } }',
+  });
+
+  it('is warned of', () => {
+    expect(warnings(tier(', maxAge: 5m'), login('[phrh]'))).toEqual([
+      expect.stringMatching(/^tiers\.t\.assurance\.acr: Add one of these to `reviewers\.login\.stepUp\.acr`/),
+    ]);
+    expect(warnings(tier(', maxAge: 5m'), login('[phrh, phr]'))).toEqual([]);
+    expect(warnings(tier(', maxAge: 5m'), login('[]'))).toEqual([]);
+    expect(warnings(tier(''), login('[phrh]'))).toEqual([]);
+  });
+});
+
 describe('a tier that asks for owners', () => {
   const owned = { resources: '[{ id: r, match: { upstream: ledger }, owners: ["group:o"] }]' };
   const ALONE =

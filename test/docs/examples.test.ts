@@ -14,7 +14,9 @@ const pagesIn = (folder: string): string[] =>
   readdirSync(folder).flatMap((name) => (name.endsWith('.md') ? [join(folder, name)] : []));
 const PAGES = [
   'README.md',
-  ...['mcp', 'policy', 'kill-switch', 'notifications', 'operations', 'reviewing'].map((name) => `docs/${name}.md`),
+  ...['mcp', 'policy', 'kill-switch', 'violations', 'notifications', 'operations', 'reviewing'].map(
+    (name) => `docs/${name}.md`,
+  ),
   ...['identity', 'credentials'].map((name) => `docs/${name}.md`),
   ...['docs/credentials', 'docs/providers'].flatMap(pagesIn),
 ];

@@ -107,6 +107,7 @@ describe('the hold', () => {
     const alice = await env.reviewer('alice');
     const shown = async (path: string) => (await alice.show(await ask(env, path))).requirements;
     expect(await shown('strong')).toMatchObject([{ stepUp: false, assurance: { acr: ['phr'], maxAgeSeconds: 600 } }]);
+    expect((await shown('phr')) as object[]).toMatchObject([{ assurance: { acr: ['phr', 'phrh'] } }]);
     expect(await shown('signed')).toMatchObject([{ assurance: { passkey: true } }]);
     expect(await shown('stepped')).toMatchObject([{ stepUp: true, assurance: { maxAgeSeconds: 300 } }]);
   });

@@ -10,7 +10,7 @@ import { rule } from '../support/config.ts';
 import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
-import { startMcpUpstream } from '../support/mcp-upstream.ts';
+import { startMcpUpstream, startStatelessUpstream } from '../support/mcp-upstream.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
 import { startStrictServer } from '../support/strict-mcp-server.ts';
 import { answered, becomes } from './held.ts';
@@ -24,12 +24,13 @@ const TIERS = {
 const it = gatewayTest
   .extend('server', file, ({ closes }) => closes(startStrictServer('a'), (server) => server.kill()))
   .extend('bank', file, ({ closes }) => closes(startMcpUpstream()))
+  .extend('modernBank', file, ({ closes }) => closes(startStatelessUpstream()))
   .extend('sockets', file, async ({ closes }) => {
     const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
     await once(sockets, 'listening');
     return closes(sockets);
   })
-  .extend('env', file, ({ server, bank, sockets, environment }) =>
+  .extend('env', file, ({ server, bank, modernBank, sockets, environment }) =>
     environment({
       testIssuer: { sessionClaim: 'session_id' },
       tiers: TIERS,
@@ -37,6 +38,7 @@ const it = gatewayTest
         solo: { url: server.url, protocol: 'mcp' },
         both: { protocol: 'mcp', servers: { a: { url: server.url } } },
         tools: { url: bank.url, protocol: 'mcp' },
+        modern: { url: modernBank.url, protocol: 'mcp' },
         live: { url: `http://127.0.0.1:${(sockets.address() as AddressInfo).port}`, websocket: true },
       },
       rules: [
@@ -44,6 +46,7 @@ const it = gatewayTest
         rule.hold('http-free', { upstream: 'api', methods: ['POST'], path: '/free' }, { tier: 'free' }),
         rule.hold('solo', { upstream: 'solo', tool: 'pay' }, { tier: 'bound' }),
         rule.hold('tools', { upstream: 'tools', tool: 'transfer_funds' }, { tier: 'bound' }),
+        rule.hold('modern', { upstream: 'modern', tool: 'transfer_funds' }, { tier: 'bound' }),
         rule.hold('live', { upstream: 'live', upgrade: true }, { tier: 'bound' }),
         rule.hold('both', { upstream: 'both', tool: 'a__pay' }, { tier: 'bound' }),
       ],
@@ -170,6 +173,63 @@ describe('a WebSocket', () => {
     expect(await dial(env, 's2')).not.toBe(hold);
     expect((await alice.show(hold)).state).toBe('APPROVED');
     expect(await dial(env, 's1')).toBe('open');
+  });
+});
+
+describe('a call of the revision without sessions', () => {
+  const META = {
+    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+    'io.modelcontextprotocol/clientCapabilities': {},
+  };
+  const pay = async (
+    env: Environment,
+    amount: number,
+    { session, header, state }: { session?: string | undefined; header?: string; state?: string } = {},
+  ) => {
+    const response = await env.call('/modern', {
+      method: 'POST',
+      body: {
+        jsonrpc: '2.0',
+        id: serial(),
+        method: 'tools/call',
+        params: {
+          name: 'transfer_funds',
+          arguments: { amount },
+          _meta: META,
+          ...(state !== undefined && { requestState: state }),
+        },
+      },
+      headers: {
+        accept: 'application/json, text/event-stream',
+        'mcp-protocol-version': '2026-07-28',
+        ...(header !== undefined && { 'mcp-session-id': header }),
+      },
+      claims: session === undefined ? {} : { session_id: session },
+    });
+    const text = await response.text();
+    return { text, state: /"requestState":"([^"]+)"/.exec(text)?.[1], hold: /hold_[\w-]{22}/.exec(text)?.[0] ?? '' };
+  };
+
+  it('belongs to the session of its token, whatever session a field names', async ({ env, modernBank, alice }) => {
+    const amount = serial();
+    expect((await pay(env, amount, { header: 's1' })).text).toContain('session_required');
+    const { state } = await pay(env, amount, { session: 's1' });
+    const [hold] = (await alice.list()).filter(
+      ({ session, action }) =>
+        JSON.stringify(session) === '{"by":"token"}' && (action as { upstream: string }).upstream === 'modern',
+    );
+    const id = hold?.id ?? '';
+    await alice.approve(id);
+    const ran = () => modernBank.ran.filter(({ args }) => args.amount === amount).length;
+    // Another session brings the state back, and another pretends by a field.
+    await pay(env, amount, { session: 's2', ...(state !== undefined && { state }) });
+    await pay(env, amount, { session: 's2', header: 's1' });
+    expect((await pay(env, amount, { header: 's1' })).text).toContain('session_required');
+    expect((await alice.show(id)).state).toBe('APPROVED');
+    expect(ran()).toBe(0);
+    await pay(env, amount, { session: 's1' });
+    await becomes(alice, id, 'EXECUTED');
+    expect(ran()).toBe(1);
   });
 });
 

@@ -60,7 +60,7 @@ const it = gatewayTest.extend('env', file, async ({ environment, closes }) => {
         { when: `!${SECRET_READ}` },
       ),
       rule.allow('first-alone', { upstream: 'live', path: '/first-alone*' }, { when: 'task["calls"].size() < 1' }),
-      rule.hold('held-after', { upstream: 'live', path: '/held-after*' }, { when: SECRET_READ }),
+      rule.hold('held-after', { upstream: 'live', path: '/held-after*' }, { when: SECRET_READ, wholeSession: true }),
       rule.allow('before-held', { upstream: 'live', path: '/held-after*' }),
       rule.allow('whenever', { upstream: 'live', path: '/whenever*' }),
       rule.allow('sockets-whenever', { upstream: 'live', path: '/whenever*', upgrade: true }),

@@ -47,7 +47,7 @@ const it = gatewayTest
         live: { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, credential: 'key', websocket: true },
       },
       rules: [
-        rule.hold('both-held', { upstream: 'live', path: '/held*' }),
+        rule.hold('both-held', { upstream: 'live', path: '/held*' }, { wholeSession: true }),
         rule.allow('gets', { upstream: 'live', path: '/gets*', methods: ['GET'] }),
         rule.allow('anything', { upstream: 'live', path: '/anything*' }),
         rule.allow('sockets', { upstream: 'live', path: '/:way(open|odd|never)', upgrade: true }),

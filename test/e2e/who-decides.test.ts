@@ -6,7 +6,7 @@ import { describe, expect } from 'vitest';
 import { rule } from '../support/config.ts';
 import { countFrom } from '../support/count.ts';
 import type { Environment } from '../support/environment.ts';
-import { file, gatewayTest } from '../support/gateway-test.ts';
+import { file, freshGatewayTest, gatewayTest } from '../support/gateway-test.ts';
 import { answered } from './held.ts';
 
 const serial = countFrom(0);
@@ -147,5 +147,51 @@ describe('an edit of the tier', () => {
       tiers.two = { require: [...FINANCE_AND_SECURITY.slice(0, 1), { from: 'group:legal' }], decideWithin: '5m' };
     });
     expect(await post(env, 'two', body)).toMatchObject({ status: 403, code: 'approval_invalidated' });
+  });
+});
+
+// Kind: a second name of one person counts as a second person.
+describe('one person under two names', () => {
+  const people = freshGatewayTest.extend('env', ({ environment }) =>
+    environment({
+      testIssuer: { personClaim: 'oid' },
+      reviewers: { api: { personClaim: 'oid' } },
+      resources: [{ id: 'r', match: { upstream: 'api', path: '/owned' }, owners: ['user:carol'] }],
+      tiers: {
+        two: { require: FINANCE_AND_SECURITY },
+        owned: { require: [{ from: 'owner' }, { from: 'group:security' }] },
+      },
+      rules: ['two', 'owned'].map((tier) => rule.hold(tier, { upstream: 'api', path: `/${tier}` }, { tier })),
+      limits: { wait: '0s' },
+    }),
+  );
+
+  people('fills one of two seats', async ({ env }) => {
+    const body = payment();
+    const { hold } = await post(env, 'two', body);
+    await (await env.reviewer('alice', ['finance'], { oid: 'oid-1' })).approve(hold);
+    const again = await env.reviewer('alice-admin', ['security'], { oid: 'OID-1' });
+    expect(await answered(again.vote(hold, 'approve'))).toMatchObject({ status: 409, code: 'already_voted' });
+    expect((await post(env, 'two', body)).code).toBe('approval_pending');
+    await (await env.reviewer('sam', ['security'], { oid: 'oid-2' })).approve(hold);
+    expect(await post(env, 'two', body)).toMatchObject({ status: 200, hold });
+  });
+
+  people('does not decide as the owner of what is done for her', async ({ env }) => {
+    const call = (claims: object) =>
+      answered(env.call('/api/owned', { method: 'POST', body: payment(), as: 'carol', claims: { ...claims } }));
+    const act = { act: { sub: 'agent-1' } };
+    expect(await call({ ...act, oid: 'oid-carol' })).toMatchObject({ status: 403, code: 'no_eligible_reviewer' });
+    // Under another subject she is found when she votes: only then the issuer says who she is.
+    const { hold } = await answered(
+      env.call('/api/owned', {
+        method: 'POST',
+        body: payment(),
+        as: 'carol-at-work',
+        claims: { ...act, oid: 'oid-carol' },
+      }),
+    );
+    const carol = await env.reviewer('carol', [], { oid: 'oid-carol' });
+    expect(await answered(carol.vote(hold, 'approve'))).toMatchObject({ status: 403, code: 'separation_of_duties' });
   });
 });

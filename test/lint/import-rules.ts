@@ -70,6 +70,7 @@ const REACH: Readonly<Record<string, readonly string[]>> = {
     'credentials/types.ts',
     'identity/issuers.ts',
     'identity/settings.ts',
+    'identity/task-tokens.ts',
     'errors.ts',
   ],
   'agent-api': ['domain/**', 'errors.ts', 'problem.ts'],

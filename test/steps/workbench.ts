@@ -213,6 +213,7 @@ export class Workbench {
       desk: new Desk({
         ...{ audit: options.audit, clock, tasks: store.tasks },
         limits: () => GENEROUS,
+        agentKeyOf: () => undefined,
         stop: async () => true,
       }),
       openCalls: this.#openCalls,
@@ -243,6 +244,7 @@ export class Workbench {
       tasks: store.tasks,
       marks: store.marks,
       meters: store.meters,
+      novelty: store.novelty,
       suspensions: store.suspensions,
       watch: store.watch,
       violations: { note: () => undefined },
@@ -295,6 +297,7 @@ export class Workbench {
     return {
       identity: {
         identify: () => this.caller,
+        taskToken: () => undefined,
         agentKeyOf: () => undefined,
         status: () => [],
         start: async () => {},
@@ -302,6 +305,7 @@ export class Workbench {
       },
       policy,
       taints: this.taints,
+      noveltyWindowMs: 3_600_000,
       mounts: new Map<string, SingleMount | SharedMount>([
         ['ledger', ledger],
         ['ledger/files', { ...ledger, name: 'ledger/files' }],

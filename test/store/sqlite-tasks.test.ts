@@ -32,6 +32,7 @@ describe('tasks in SQLite', () => {
       root: task.id,
       ancestors: [],
       provenance: 'declared',
+      attestations: [],
       agentKey: AGENT,
       createdAt: bench.clock.now(),
     });

@@ -7,7 +7,7 @@ export function taskOf(changes: Partial<Task> = {}): Task {
   const id = changes.id ?? 'task_1';
   return {
     ...{ id, revision: 1, root: id, ancestors: [], provenance: 'declared', agentKey: 'p', createdAt: 0 },
-    ...{ objective: 'o', plan: [], labels: [] },
+    ...{ objective: 'o', plan: [], labels: [], attestations: [] },
     ...changes,
   };
 }

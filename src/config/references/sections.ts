@@ -28,8 +28,11 @@ export interface Sections {
 /** Every upstream, and every server of a mount that several share, with its place in the file. */
 export interface PlacedUpstream {
   readonly path: readonly string[];
+  readonly url: string;
   readonly trust?: string;
   readonly credential?: string;
+  readonly environment?: string;
+  readonly tls?: Extract<Config['upstreams'][string], { readonly url: string }>['tls'];
   readonly toolChanges: 'allow' | 'deny' | { readonly hold: string };
 }
 

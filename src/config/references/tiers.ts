@@ -1,5 +1,7 @@
 // Whether a tier can be decided: enough people, and time for those who are asked later.
 
+import { type Assurance, assuranceOf } from '../../domain/assurance.ts';
+import { defined } from '../../domain/defined.ts';
 import { asksOwner, needsOf } from '../../domain/tier.ts';
 import type { Fault } from '../../settings/faults.ts';
 import type { Sections } from './sections.ts';
@@ -12,6 +14,8 @@ export function* checkTiers(sections: Sections): Generator<Fault> {
     if (tier === undefined) continue;
     if (tier.assurance?.passkey && noPasskeys !== undefined)
       yield { path: ['tiers', name, 'assurance', 'passkey'], severity: 'warning', message: noPasskeys };
+    if (isNeverRecent(tier, sections))
+      yield { path: ['tiers', name, 'assurance', 'acr'], severity: 'warning', message: NEVER_RECENT };
     for (const need of needsOf(tier)) {
       const { count, from, escalate } = need;
       const at = (...path: string[]) => ['tiers', name, ...need.at, ...path];
@@ -50,6 +54,20 @@ function whyNoPasskeys({ reviewers, listeners }: Sections): string | undefined {
     ? 'Set `listeners.reviewers.url` with a host name: passkeys need one, so nobody can vote in this tier.'
     : undefined;
 }
+
+/** A sign-in that is not strong enough for `login.stepUp` has no time that counts. */
+function isNeverRecent(
+  { stepUp, assurance }: { readonly stepUp: boolean; readonly assurance?: Assurance },
+  { reviewers }: Sections,
+): boolean {
+  const { acr, maxAgeMs } = assuranceOf(defined({ stepUp, assurance }));
+  const counted = reviewers?.login?.stepUp.acr ?? [];
+  return acr !== undefined && maxAgeMs !== undefined && counted.length > 0 && !acr.some((one) => counted.includes(one));
+}
+
+const NEVER_RECENT =
+  'Add one of these to `reviewers.login.stepUp.acr`: no sign-in with them counts as recent, so nobody can vote in this ' +
+  'tier without a passkey.';
 
 const NO_OWNERS =
   'Set `owners` on an entry of `resources`: none names any, so every call that this tier holds is refused.';

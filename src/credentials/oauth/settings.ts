@@ -122,5 +122,9 @@ function readClientAuth(
 export const peerOf = ({ endpoints }: Pick<OAuthClientOptions, 'endpoints'>): string =>
   'issuer' in endpoints ? endpoints.issuer : endpoints.tokenEndpoint;
 
+/** The client at the server, whichever of its endpoints is named. */
+export const oauthClientOf = ({ client }: { readonly client: OAuthClientOptions }): string =>
+  `${client.clientId} at ${new URL(peerOf(client)).host}`;
+
 export const describeOAuth = ({ type, client }: { readonly type: string; readonly client: OAuthClientOptions }) =>
   client.revoke ? describeTakenBack(type) : describeExpiring(type);

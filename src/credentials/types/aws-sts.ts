@@ -98,6 +98,7 @@ export const awsSts = credentialType({
       },
     };
   },
+  clientOf: ({ roleArn }) => roleArn,
   describe: ({ type }) => describeExpiring(type),
   requestSigning: ({ unsignedPayload }) => ({
     // Fields that are named x-amz-* speak to AWS: they are signed, so people approve them too.

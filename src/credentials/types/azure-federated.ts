@@ -62,6 +62,7 @@ export const azureFederated = credentialType({
       mint: (grant) => client.mint(grant, 'client_credentials', {}),
     };
   },
+  clientOf: ({ clientId, tenant }) => `${clientId} at ${tenant}`,
   describe: ({ type }) => describeExpiring(type),
   signedByGateway: ({ assertion }) => gatewayPaths({ assertion }),
 });

@@ -113,6 +113,7 @@ export const gcpWif = credentialType({
 
     return { type, shareable: true, shareKey: (grant) => shareKeyOf(subject, grant), mint };
   },
+  clientOf: ({ serviceAccount, audience }) => serviceAccount ?? audience,
   describe: ({ type }) => describeExpiring(type),
   signedByGateway: ({ subjectToken }) => gatewayPaths({ subjectToken }),
 });

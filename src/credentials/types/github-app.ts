@@ -85,6 +85,7 @@ export const githubApp = credentialType({
       },
     };
   },
+  clientOf: ({ appId, url }) => `${appId} at ${url}`,
   describe: ({ type }) => `by ${type}, made for this call and deleted at GitHub when it is over`,
 });
 

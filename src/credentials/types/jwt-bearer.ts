@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { ConfigContext } from '../../settings/paths-and-secrets.ts';
 import { credentialType } from '../credential-type.ts';
 import { createOAuthClient } from '../oauth/client.ts';
-import { describeOAuth, oauthKeys, peerOf, readOAuthClient } from '../oauth/settings.ts';
+import { describeOAuth, oauthClientOf, oauthKeys, peerOf, readOAuthClient } from '../oauth/settings.ts';
 import { assertionFrom, createTokenSource, gatewayPaths, shareKeyOf, takeToken } from '../token-source.ts';
 
 const GRANT_TYPE = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
@@ -36,5 +36,6 @@ export const jwtBearer = credentialType({
     };
   },
   describe: describeOAuth,
+  clientOf: oauthClientOf,
   signedByGateway: ({ assertion }) => gatewayPaths({ assertion }),
 });

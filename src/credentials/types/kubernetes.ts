@@ -124,6 +124,7 @@ export const kubernetes = credentialType({
       },
     };
   },
+  clientOf: ({ server }) => server,
   describe: ({ type }) => `by ${type}, made for this call and ended when it is over`,
 });
 

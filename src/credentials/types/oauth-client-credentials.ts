@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { ConfigContext } from '../../settings/paths-and-secrets.ts';
 import { credentialType } from '../credential-type.ts';
 import { createOAuthClient } from '../oauth/client.ts';
-import { describeOAuth, oauthKeys, readOAuthClient } from '../oauth/settings.ts';
+import { describeOAuth, oauthClientOf, oauthKeys, readOAuthClient } from '../oauth/settings.ts';
 
 const settings = (context: ConfigContext) =>
   z
@@ -26,4 +26,5 @@ export const oauthClientCredentials = credentialType({
     };
   },
   describe: describeOAuth,
+  clientOf: oauthClientOf,
 });

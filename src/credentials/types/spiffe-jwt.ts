@@ -54,6 +54,7 @@ export const spiffeJwt = credentialType({
       },
     };
   },
+  clientOf: ({ workloadApi }) => workloadApi,
   describe: ({ type }) => describeExpiring(type),
 });
 

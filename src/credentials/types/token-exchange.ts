@@ -8,7 +8,7 @@ import { z } from 'zod';
 import type { ConfigContext } from '../../settings/paths-and-secrets.ts';
 import { credentialType } from '../credential-type.ts';
 import { createOAuthClient } from '../oauth/client.ts';
-import { describeOAuth, oauthKeys, peerOf, readOAuthClient } from '../oauth/settings.ts';
+import { describeOAuth, oauthClientOf, oauthKeys, peerOf, readOAuthClient } from '../oauth/settings.ts';
 import { ACCESS_TOKEN, createTokenSource, gatewayPaths, shareKeyOf, takeToken, tokenFrom } from '../token-source.ts';
 
 const GRANT_TYPE = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -73,5 +73,6 @@ export const tokenExchange = credentialType({
     };
   },
   describe: describeOAuth,
+  clientOf: oauthClientOf,
   signedByGateway: ({ subjectToken, actorToken }) => gatewayPaths({ subjectToken, actorToken }),
 });

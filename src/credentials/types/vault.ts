@@ -202,6 +202,7 @@ export const vault = credentialType({
       };
     }
   },
+  clientOf: ({ address, namespace = '', path }) => `${path} at ${address} ${namespace}`,
   describe: ({ type }) => `by ${type}, made for this call; its lease and its login end when the call is over`,
 });
 

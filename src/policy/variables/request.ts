@@ -82,7 +82,13 @@ function readHeaders(headers: HeaderList): FieldValues {
 }
 
 /** Fields that conditions never see: `agent` says who calls, and no condition may rest on the credential itself. */
-const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization']);
+const CREDENTIALS: ReadonlySet<string> = new Set([
+  'authorization',
+  'cookie',
+  'proxy-authorization',
+  'countersign-task-token',
+  'txn-token',
+]);
 
 /** Decodes a form (WHATWG URL section 5.1). Undefined when an escape is malformed. */
 function readQuery(query: string | undefined, caseSensitive: boolean): FieldValues | undefined {

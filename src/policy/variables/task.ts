@@ -1,7 +1,7 @@
 // `task`: the task under which the agent calls, and what it has done so far. Without a task every member is absent.
 
 import { agentName, readUpstreamName } from '../../domain/server-names.ts';
-import type { TaskCall } from '../../domain/task.ts';
+import { isAttested, type TaskCall } from '../../domain/task.ts';
 import { type ConditionCall, viewVariable } from './variable.ts';
 
 class TaskView {
@@ -19,8 +19,13 @@ class TaskView {
   get depth() {
     return this.#input.task && BigInt(this.#input.task.ancestors.length);
   }
+  get endsBy() {
+    const endsBy = this.#input.task?.endsBy;
+    return endsBy === undefined ? undefined : new Date(endsBy);
+  }
   get attested() {
-    return this.#input.task && this.#input.task.provenance === 'attested';
+    const { task, now } = this.#input;
+    return task === undefined || now === undefined ? undefined : isAttested(task, now);
   }
   get objective() {
     return this.#input.task?.objective;
@@ -55,6 +60,7 @@ export const task = viewVariable({
     id: { type: 'string', meaning: 'the id of the task' },
     root: { type: 'string', meaning: 'the id of the task at the top of its tree' },
     depth: { type: 'int', meaning: 'how many tasks are above it; 0 for a root' },
+    endsBy: { type: 'google.protobuf.Timestamp', meaning: 'when it is meant to end; absent where it does not say' },
     attested: { type: 'bool', meaning: 'whether a task token vouches for the task itself' },
     objective: { type: 'string', meaning: 'what the agent says it wants to achieve' },
     labels: { type: 'list<string>', meaning: 'the labels of the task' },

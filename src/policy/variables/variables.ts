@@ -8,6 +8,7 @@ import { agent } from './agent.ts';
 import { approval } from './approval.ts';
 import { args, hints, tool } from './arguments.ts';
 import { meter } from './meter.ts';
+import { novel } from './novel.ts';
 import { now } from './now.ts';
 import { request } from './request.ts';
 import { tainted, taintedBy } from './tainted.ts';
@@ -26,6 +27,7 @@ export const VARIABLES: readonly Variable[] = [
   tainted,
   taintedBy,
   meter,
+  novel,
   approval,
   now,
 ];

@@ -110,7 +110,7 @@ function renderUpgrade({ upgrade }: Hold['action']): Html | string {
   const offered = (texts: readonly string[]) =>
     texts.length === 0 ? 'none offered' : html`<span class="mono">${words(texts.join(', '))}</span>`;
   return html`<div><dt>Opens</dt><dd>
-      a WebSocket. Nobody looks at what goes over it afterwards,
+      a WebSocket. An approval is for the whole session: what follows passes unseen,
       until it is closed or the agent’s token ends.</dd></div>
     <div><dt>Subprotocols</dt><dd>${offered(upgrade.subprotocols)}</dd></div>
     <div><dt>Extensions</dt><dd>${offered(upgrade.extensions)}</dd></div>`;

@@ -31,7 +31,7 @@ const teach = (env: Environment, agent: Agent, to: string, more: object = {}) =>
   mail(env, agent, { to, teach: true, ...more });
 
 describe('over plain HTTP, a destination', () => {
-  it.fails('is new once, and known after an answer', async ({ env }) => {
+  it('is new once, and known after an answer', async ({ env }) => {
     const agent = newAgent();
     expect(await mail(env, agent, { to: 'a@known.example' })).toBe('approval_pending');
     expect(await teach(env, agent, 'a@known.example')).toBe('sent');
@@ -39,7 +39,7 @@ describe('over plain HTTP, a destination', () => {
   });
 
   // Passes unseen today: nothing knows that something happens for the first time.
-  it.fails('that was only mentioned is still new', async ({ env }) => {
+  it('that was only mentioned is still new', async ({ env }) => {
     const agent = newAgent();
     const text = 'see https://evil.example/x, write to me@evil.example, cc: evil.example';
     expect(
@@ -48,7 +48,7 @@ describe('over plain HTTP, a destination', () => {
     expect(await mail(env, agent, { to: 'me@evil.example' })).toBe('approval_pending');
   });
 
-  it.fails('that was one of two is known, and a third one beside it is new', async ({ env }) => {
+  it('that was one of two is known, and a third one beside it is new', async ({ env }) => {
     const agent = newAgent();
     expect(await teach(env, agent, 'a@known.example', { cc: ['b@second.example'] })).toBe('sent');
     expect(await mail(env, agent, { to: 'b@second.example' })).toBe('sent');
@@ -56,18 +56,18 @@ describe('over plain HTTP, a destination', () => {
   });
 
   // A hold teaches nothing, however often it is asked for.
-  it.fails('is still new after holds', async ({ env }) => {
+  it('is still new after holds', async ({ env }) => {
     const agent = newAgent();
     for (let n = 0; n < 3; n++) expect(await mail(env, agent, { to: 'a@held.example', n })).toBe('approval_pending');
   });
 
-  it.fails('is still new after a denial', async ({ env }) => {
+  it('is still new after a denial', async ({ env }) => {
     const agent = newAgent();
     expect(await teach(env, agent, 'a@denied.example', { block: true })).toBe('denied');
     expect(await mail(env, agent, { to: 'a@denied.example' })).toBe('approval_pending');
   });
 
-  it.fails('is still new after an error of the upstream', async ({ env }) => {
+  it('is still new after an error of the upstream', async ({ env }) => {
     const agent = newAgent();
     env.upstream.respond((_request, response) => response.writeHead(422).end('{}'));
     const body = { to: 'a@failed.example', teach: true };
@@ -76,20 +76,20 @@ describe('over plain HTTP, a destination', () => {
     expect(await mail(env, agent, { to: 'a@failed.example' })).toBe('approval_pending');
   });
 
-  it.fails('that another agent knows is still new', async ({ env }) => {
+  it('that another agent knows is still new', async ({ env }) => {
     expect(await teach(env, newAgent(), 'a@others.example')).toBe('sent');
     expect(await mail(env, newAgent(), { to: 'a@others.example' })).toBe('approval_pending');
   });
 
   // Another spelling of a known host is known; a look-alike is not.
-  it.fails('is the same in another spelling, and another one where it only looks so', async ({ env }) => {
+  it('is the same in another spelling, and another one where it only looks so', async ({ env }) => {
     const agent = newAgent();
     expect(await teach(env, agent, 'a@known.example')).toBe('sent');
     expect(await mail(env, agent, { to: 'A@KNOWN.example.' })).toBe('sent');
     expect(await mail(env, agent, { to: 'a@knоwn.example' })).toBe('approval_pending');
   });
 
-  it.fails('that is known for one operation is new for another', async ({ env }) => {
+  it('that is known for one operation is new for another', async ({ env }) => {
     const agent = newAgent();
     expect(await post(env, '/api/things/1', agent, { teach: true })).toBe('sent');
     expect(await post(env, '/api/things/2', agent, {})).toBe('sent');
@@ -108,7 +108,7 @@ async function transfer({ env }: World, way: (typeof WAYS)[number], { as }: Agen
 
 describe.for(WAYS.filter((way) => way !== 'plain HTTP'))('over %s', (way) => {
   // Passes unseen today: as over plain HTTP.
-  it.fails('an account is new until a transfer to it was answered', async ({ world }) => {
+  it('an account is new until a transfer to it was answered', async ({ world }) => {
     const agent = newAgent();
     expect(await transfer(world, way, agent, 'DE02 1203 0000 0000 2020 51', 5)).toBe('denied');
     expect(await transfer(world, way, agent, 'DE02 1203 0000 0000 2020 51', 1)).toBe('sent');

@@ -50,7 +50,7 @@ const showing = (agent: Agent, token: string, field = 'countersign-task-token'):
 
 describe('where an attested task is required', () => {
   // Passes unseen today: nothing is required.
-  it.fails('a call without a task, and one with a declared task, are refused', async ({ env }) => {
+  it('a call without a task, and one with a declared task, are refused', async ({ env }) => {
     const agent = newAgent();
     expect(await get(env, '/ledger/x', agent)).toBe('task_required');
     expect(await get(env, '/ledger/x', await openTask(env, agent))).toBe('task_required');
@@ -58,11 +58,11 @@ describe('where an attested task is required', () => {
     expect(await get(env, '/crm/x', await openTask(env, agent))).toBe('sent');
   });
 
-  it.fails('a denial comes first', async ({ env }) => {
+  it('a denial comes first', async ({ env }) => {
     expect(await get(env, '/ledger/never', newAgent())).toBe('denied');
   });
 
-  it.fails.for(['countersign-task-token', 'txn-token'])(
+  it.for(['countersign-task-token', 'txn-token'])(
     'a token in %s attests it, and goes no further',
     async (field, { env, orchestrator }) => {
       const agent = newAgent();
@@ -74,13 +74,13 @@ describe('where an attested task is required', () => {
   );
 
   // Passes unseen today. Whoever gets hold of a token would call under the task of somebody else.
-  it.fails('the token of somebody else is refused', async ({ env, orchestrator }) => {
+  it('the token of somebody else is refused', async ({ env, orchestrator }) => {
     const token = await tokenFor(orchestrator, env, newAgent());
     expect(await get(env, '/ledger/x', showing(newAgent(), token))).toBe('task_token_invalid');
     expect(await get(env, '/api/x', showing(newAgent(), token))).toBe('task_token_invalid');
   });
 
-  it.fails('a token for the same subject of another issuer is refused', async ({ env, orchestrator }) => {
+  it('a token for the same subject of another issuer is refused', async ({ env, orchestrator }) => {
     const agent = newAgent();
     const token = await tokenFor(orchestrator, env, agent, { act: { sub: agent.as, iss: 'https://other.example' } });
     expect(await get(env, '/ledger/x', showing(agent, token))).toBe('task_token_invalid');
@@ -94,22 +94,19 @@ describe('where an attested task is required', () => {
     'without a transaction': [{ txn: undefined }],
     'of another type': [{}, { typ: 'at+jwt' }],
   };
-  it.fails.for(Object.entries(BAD))(
-    'a token %s is refused',
-    async ([_how, [claims, header]], { env, orchestrator }) => {
-      const agent = newAgent();
-      const token = await tokenFor(orchestrator, env, agent, claims, header);
-      expect(await get(env, '/api/x', showing(agent, token))).toBe('task_token_invalid');
-    },
-  );
+  it.for(Object.entries(BAD))('a token %s is refused', async ([_how, [claims, header]], { env, orchestrator }) => {
+    const agent = newAgent();
+    const token = await tokenFor(orchestrator, env, agent, claims, header);
+    expect(await get(env, '/api/x', showing(agent, token))).toBe('task_token_invalid');
+  });
 
-  it.fails('a token that the agents’ own issuer signed is refused', async ({ env }) => {
+  it('a token that the agents’ own issuer signed is refused', async ({ env }) => {
     const agent = newAgent();
     expect(await get(env, '/api/x', showing(agent, await tokenFor(env.issuer, env, agent)))).toBe('task_token_invalid');
   });
 
   // Passes unseen today. The child would be a task of the agent's own words under the name of an attested one.
-  it.fails('the child of an attested task is not attested', async ({ env, orchestrator }) => {
+  it('the child of an attested task is not attested', async ({ env, orchestrator }) => {
     const agent = newAgent();
     const token = await tokenFor(orchestrator, env, agent);
     const opened = await env.call('/countersign/v1/tasks', {
@@ -125,7 +122,7 @@ describe('where an attested task is required', () => {
     expect(await get(env, '/ledger/x', { ...agent, task: id })).toBe('sent');
   });
 
-  it.fails('words do not attest a task', async ({ env }) => {
+  it('words do not attest a task', async ({ env }) => {
     const agent = newAgent();
     for (const more of [{ provenance: 'attested' }, { attested: true }, { root: 'task_1' }]) {
       const body = { objective: 'x', plan: [], labels: [], ...more };
@@ -134,7 +131,7 @@ describe('where an attested task is required', () => {
     expect(await get(env, '/ledger/x', await openTask(env, agent, { labels: ['attested'] }))).toBe('task_required');
   });
 
-  it.fails('the bounds of the token bind the task and its children', async ({ env, orchestrator }) => {
+  it('the bounds of the token bind the task and its children', async ({ env, orchestrator }) => {
     const agent = newAgent();
     const tctx = { objective: 'answer', owner: 'orchestrator', maxCalls: 2 };
     const token = await tokenFor(orchestrator, env, agent, { tctx });
@@ -145,7 +142,7 @@ describe('where an attested task is required', () => {
 });
 
 // Pinned today, and it stays: another agent finds no task of somebody else.
-it.fails('the task of somebody else is not found, also with a token of one’s own', async ({ env, orchestrator }) => {
+it('the task of somebody else is not found, also with a token of one’s own', async ({ env, orchestrator }) => {
   const agent = newAgent();
   const theirs = await openTask(env, newAgent());
   expect(await get(env, '/api/x', { ...agent, task: theirs.task ?? '' })).toBe('task_not_found');
