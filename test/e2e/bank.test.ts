@@ -178,14 +178,12 @@ describe('a payout', () => {
     expect(denied.text).toContain('The daily limit for payouts is reached.');
   });
 
-  it.fails('that is refused five times suspends the task, tells the security team, and nobody else', async ({
-    bank,
-  }) => {
+  it.fails('that is refused five times suspends the task, tells the security team, and nobody else', async ({ bank }) => {
     const person = newAgent('person').as;
     const [agent, txn] = [workingFor(person), randomUUID()];
     const told = bank.soc.requests.length;
     for (let n = 0; n < 5; n++) expect((await pay(bank, agent, 60_000 + n, 'DE02 1203', txn)).code).toBe('denied');
-    expect((await pay(bank, agent, 1, 'DE02 1203', txn)).code).toBe('task_suspended');
+    expect((await pay(bank, agent, 1, 'DE02 1203', txn)).code).toBe('principal_suspended');
     expect((await pay(bank, agent, 1, 'DE02 1203', randomUUID())).code).toBe('approval_pending');
     await bank.soc.arrived(told);
   });
