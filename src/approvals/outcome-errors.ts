@@ -4,6 +4,8 @@
 // (domain/told-reason.ts).
 
 import type { HoldRequest } from '../domain/approvals.ts';
+import { becauseWords } from '../domain/because.ts';
+import { defined } from '../domain/defined.ts';
 import type { Hold, SettledHold } from '../domain/hold.ts';
 import { denialWords, messageWords } from '../domain/told-reason.ts';
 import { type ErrorCode, GatewayError } from '../errors.ts';
@@ -23,7 +25,11 @@ export function outcomeErrorOf(hold: Hold): GatewayError {
     case 'CANCELLED':
       return unsent(hold, 'approval_revoked', 'The hold was cancelled by its agent.');
     case 'INVALIDATED':
-      return unsent(hold, 'approval_invalidated', 'The policy, the task, the caller or a reviewer’s standing changed.');
+      return unsent(
+        hold,
+        'approval_invalidated',
+        'The policy, the task, the caller, what is known of the call, or a reviewer’s standing changed.',
+      );
     case 'RELEASING':
     case 'SENT':
       return sent(hold, 'already_sent', 'An identical request has used this approval and is being sent now.', {
@@ -63,11 +69,15 @@ export function stillPending(
   // Spread over a few seconds, so that calls whose waits ended together do not come back together.
   const retryAfter = 2 + Math.floor(Math.random() * 4);
   const needs = requirements.map(({ count, reviewers }) => `${count} of ${reviewers.join(', ')}`).join(' and ');
-  const detail = `This call waits for a human decision, and nobody has decided yet.${messageWords(decision.messages)}`;
+  const detail = `This call waits for a human decision, and nobody has decided yet.${becauseWords(decision.because)}${messageWords(decision.messages)}`;
   const pending = { deadline: new Date(deadline).toISOString(), needs };
   return new GatewayError('approval_pending', detail, {
     ...{ holdId: id, retryAfter, executed: 'no', pending },
-    members: { reasons: decision.reasons, ...(leftBehind.length > 0 && { fieldsLeftBehind: leftBehind }) },
+    members: {
+      reasons: decision.reasons,
+      ...defined({ because: decision.because }),
+      ...(leftBehind.length > 0 && { fieldsLeftBehind: leftBehind }),
+    },
   });
 }
 

@@ -118,6 +118,8 @@ async function build(
     current: () => ({ config: live.config(), policyDigest: live.runtime().policy.digest }),
     operations: {
       audit,
+      marks: store.marks,
+      owners: (agent) => live.config().identity.owners[agent] ?? [],
       ...{ tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
       stopTasks: calls.stopTasks,
       refuseUnknown: (what) => refuseUnknownUpstream(what, live.config()),

@@ -80,9 +80,13 @@ export function pagesOf(
 }
 
 /** Everybody whom a tier, a resource or a section names. */
-function peopleIn({ tiers, resources, reviewers: { killSwitch = [], watch = [] } }: Config): readonly string[] {
+function peopleIn({
+  tiers,
+  resources,
+  reviewers: { killSwitch = [], watch = [], declassify = [] },
+}: Config): readonly string[] {
   const owners = resources.flatMap((resource) => resource.owners ?? []);
-  return [...Object.values(tiers).flatMap(peopleOf), ...owners, ...killSwitch, ...watch];
+  return [...Object.values(tiers).flatMap(peopleOf), ...owners, ...killSwitch, ...watch, ...declassify];
 }
 
 /** The sessions' seal over one of credentials/: what does not open is undefined. */

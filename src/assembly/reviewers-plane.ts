@@ -15,6 +15,7 @@ import { inTurn } from '../listeners/connection-bounds.ts';
 import { createBoundedServer, type Listening, listen } from '../listeners/listen.ts';
 import { reviewListener } from '../review/app.ts';
 import type { ConsoleRoutes } from '../review/console-routes.ts';
+import type { FactsParts } from '../review/facts.ts';
 import type { Powers } from '../review/interventions.ts';
 import { followCertificateFiles } from './certificate-files.ts';
 import type { Foundation } from './foundation.ts';
@@ -22,7 +23,7 @@ import { type PagesParts, pagesOf } from './reviewer-pages.ts';
 
 export interface ReviewersPlaneParts extends Omit<PagesParts, keyof OpenParts> {
   readonly approvals: Approvals;
-  readonly operations: Omit<ConsoleRoutes, 'powersOf'>;
+  readonly operations: Omit<ConsoleRoutes & FactsParts, 'powersOf'>;
 }
 
 type OpenParts = Pick<Foundation, 'audit' | 'clock' | 'log' | 'metrics'>;
@@ -85,12 +86,12 @@ export async function openReviewersPlane(
 
 /** Suspended reviewers have none: their sign-in may be what was stolen. */
 function powersOf(
-  { reviewers: { killSwitch = [], watch = killSwitch, suspended } }: Config,
+  { reviewers: { killSwitch = [], watch = killSwitch, declassify = [], suspended } }: Config,
   reviewer: Reviewer,
 ): Powers {
   const has = (people: readonly string[]): boolean =>
     !isSuspended(reviewer, new Set(suspended)) && isListed(people, reviewer);
-  return { killSwitch: has(killSwitch), watch: has(watch) || has(killSwitch) };
+  return { killSwitch: has(killSwitch), watch: has(watch) || has(killSwitch), declassify: has(declassify) };
 }
 
 function authenticatorOf({ reviewers, identity }: Config, parts: OpenParts): ReviewerAuthenticator | undefined {

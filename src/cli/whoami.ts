@@ -121,9 +121,10 @@ function render({ steps, principal, refused, unreachable }: Verdict): string[] {
   if (refused !== undefined) lines.push('', `refused: ${refused.code} (${String(refused.check)})`, refused.detail);
   for (const { issuer, reason } of unreachable) lines.push(`keys of ${issuer}: ${reason}`);
   if (principal === undefined) return lines;
-  const { id, person, issuerName, proof, onBehalfOf, expiresAt } = principal;
+  const { id, agentKey, person, issuerName, proof, onBehalfOf, expiresAt } = principal;
   const facts = [
     ['principal', id],
+    ...(agentKey === id ? [] : [['one agent', agentKey]]),
     ...(person === undefined ? [] : [['person', person]]),
     ['vouched for by', issuerName],
     ['proof', proof],

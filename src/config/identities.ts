@@ -127,6 +127,9 @@ export const reviewers = (around: ConfigContext) =>
         .exactOptional()
         .describe('Sign-in for `countersign holds`'),
       killSwitch: people().exactOptional().describe('Who may suspend agents and tasks, and lift it; default: nobody'),
+      declassify: people()
+        .exactOptional()
+        .describe('Who may lift marks, after a fresh sign-in and with a reason; default: nobody'),
       watch: people()
         .exactOptional()
         .describe(

@@ -217,6 +217,10 @@ export const rule = () =>
       .max(500)
       .exactOptional()
       .describe('For hold and deny: what the agent is told besides, up to 500 characters'),
+    tellFacts: z
+      .boolean()
+      .exactOptional()
+      .describe('Whether the agent is told the facts on which it rests; default: tellFacts of the file'),
     credential: z
       .record(z.string(), z.json())
       .exactOptional()

@@ -47,6 +47,10 @@ export const configSchema = (context: ConfigContext) =>
     noveltyWindow: duration({ least: '1m', most: '3650d' })
       .prefault('90d')
       .describe('How long what an agent has done is known; default 90d'),
+    tellFacts: z
+      .boolean()
+      .default(true)
+      .describe('Whether agents are told the facts on which a hold or denial rests; default true'),
     rules: z.array(rule()).describe('Policy: strictest wins, and no match is a deny'),
     violations: violations().default([]).describe('What happens to agents that are refused again and again'),
     notifications: notifications(context).describe('How people are told that something waits for them'),

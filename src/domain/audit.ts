@@ -11,6 +11,7 @@ export type AuditType =
   | 'task'
   | 'credential'
   | 'suspension'
+  | 'declassification'
   | 'violation'
   | 'passkey'
   | 'config'

@@ -12,6 +12,7 @@ import type { Hold } from './hold.ts';
 import type { Principal } from './principal.ts';
 import type { InboundRequest } from './request.ts';
 import type { Reached } from './stages.ts';
+import { taintsOf } from './taint.ts';
 import type { Task } from './task.ts';
 
 export interface CallFacts {
@@ -32,6 +33,10 @@ export interface CallFacts {
    * refused because of an earlier hold.
    */
   readonly holdId?: string | undefined;
+  /** The marks that were known when the call was decided. */
+  readonly tainted?: readonly string[] | undefined;
+  /** The taints with which the call has marked somebody, or something. */
+  readonly marked?: readonly string[] | undefined;
   readonly hold?: Hold | undefined;
   readonly credential?: Credential | undefined;
   readonly auditSeq?: number | undefined;
@@ -60,6 +65,8 @@ export function factsOf(reached: Reached): CallFacts {
     decision: reached.decision,
     facts: reached.facts,
     holdId: error?.details.holdId,
+    tainted: reached.facts?.tainted && taintsOf(reached.facts.tainted),
+    marked: call.marked,
     hold: reached.hold,
     credential: reached.credential,
     auditSeq: reached.auditSeq,

@@ -2,6 +2,7 @@
 
 import type { BodyNeed, Digest } from './action.ts';
 import type { Assurance } from './assurance.ts';
+import type { Because } from './because.ts';
 import type { Classifiable, Classification, Destinations, TaskNeed } from './classification.ts';
 import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';
@@ -92,6 +93,8 @@ export interface Decision {
   /** For `hold`, and for an `allow` that an approval brought about: the seats of each distinct tier. */
   readonly requirements: readonly Requirement[];
   readonly credential?: CredentialPlan;
+  /** The facts on which a hold or denial rests, as the agent may be told; absent where there are none. */
+  readonly because?: readonly Because[];
   /** What the decisive rules say to the agent, where they say anything. */
   readonly messages?: readonly string[];
   /** Sensitivity label of the matched rules, for reviewers. */

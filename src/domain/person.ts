@@ -51,3 +51,9 @@ export function chainOf(principal: Party & Pick<Principal, 'onBehalfOf'>): reado
 export type NamedAgent = Pick<Party, 'id' | 'agentKey'>;
 
 export const agentKeyOf = ({ id, agentKey = id }: NamedAgent): string => agentKey;
+
+/** The key of every agent in the call, each once: the caller's, that of its SVID, and those of everyone it acts for. */
+export function agentKeysOf({ agentKey, spiffeId, spiffeKey = spiffeId, onBehalfOf }: Principal): readonly string[] {
+  const svid = spiffeKey === undefined ? [] : [spiffeKey];
+  return [...new Set([agentKey, ...svid, ...onBehalfOf.map(agentKeyOf)])];
+}

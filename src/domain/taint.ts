@@ -3,7 +3,7 @@
 // ends by itself. Only the gateway sets marks, before the first byte of the answer goes on.
 
 import type { EpochMs } from './clock.ts';
-import { chainOf, personKeys } from './person.ts';
+import { agentKeysOf, chainOf, personKeys } from './person.ts';
 import type { Principal } from './principal.ts';
 
 /** What a mark can stand on. `resource`: an entry of `resources` with `carries`. */
@@ -80,11 +80,9 @@ export interface MarkStore {
  * everyone in its chain, as an agent and as a person; and the root of its task.
  */
 export function markKeysOf(principal: Principal, root: string | undefined): readonly MarkKey[] {
-  const { agentKey, spiffeId, onBehalfOf } = principal;
-  const agents = new Set([agentKey, ...(spiffeId === undefined ? [] : [spiffeId]), ...onBehalfOf.map(({ id }) => id)]);
   const people = new Set(chainOf(principal).flatMap(personKeys));
   return [
-    ...[...agents].map((key): MarkKey => ({ scope: 'agent', key })),
+    ...agentKeysOf(principal).map((key): MarkKey => ({ scope: 'agent', key })),
     ...[...people].map((key): MarkKey => ({ scope: 'person', key })),
     ...(root === undefined ? [] : [{ scope: 'root', key: root } as const]),
   ];

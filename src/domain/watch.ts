@@ -13,6 +13,8 @@ export interface PassedCall {
   /** Absent: it passed. */
   readonly outcome?: 'denied';
   readonly principalId: string;
+  /** Absent where the id is the key. */
+  readonly agentKey?: string;
   readonly onBehalfOf: readonly string[];
   readonly upstream: string;
   readonly method: string;

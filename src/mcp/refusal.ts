@@ -3,7 +3,7 @@
 // look for another way.
 
 import type { Action, McpMessage } from '../domain/action.ts';
-import type { JsonObject } from '../domain/json.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
 import { type AnswerTo, answerTo, tell } from '../domain/telling.ts';
 import { type ErrorCode, GatewayError } from '../errors.ts';
 
@@ -97,13 +97,14 @@ export function toolResult(error: GatewayError, to: AnswerTo, stateless: boolean
 }
 
 /** The same facts for programs; `countersign/retryAfter` is in seconds. */
-export function meta({ code, details }: GatewayError): Record<string, string | number> {
+export function meta({ code, details }: GatewayError): JsonObject {
   return {
     'countersign/code': code,
     ...(details.holdId === undefined
       ? {}
       : { 'countersign/hold': details.holdId, 'countersign/status': HOLD_BASE + details.holdId }),
     ...(details.retryAfter === undefined ? {} : { 'countersign/retryAfter': details.retryAfter }),
+    ...(details.members?.because === undefined ? {} : { 'countersign/because': details.members.because as Json }),
   };
 }
 
@@ -114,6 +115,7 @@ export function rpcError(error: GatewayError, to: AnswerTo): JsonObject {
     code,
     ...(details.holdId === undefined ? {} : { hold: details.holdId, status: HOLD_BASE + details.holdId }),
     ...(details.retryAfter === undefined ? {} : { retryAfter: details.retryAfter }),
+    ...(details.members?.because === undefined ? {} : { because: details.members.because as Json }),
   };
   return { code: STANDARD[code] ?? SERVER_ERROR, message: tell(error, to), data };
 }

@@ -40,11 +40,12 @@ export function withPeople(decision: Digest, requirements: readonly Requirement[
 }
 
 /**
- * A rule's content with its tier's spelled out. Lists whose order has no meaning are sorted. `notify` and messages are
- * left out, because they change nothing of what was approved.
+ * A rule's content with its tier's spelled out. Lists whose order has no meaning are sorted. `notify`, messages and
+ * what the agent is told are left out, because they change nothing of what was approved.
  */
 function contentOfRule({ options, requirements }: CompiledRule) {
-  const { match, when, tier: _, notify: __, message: ___, maintainer: ____, wholeSession: _____, ...rest } = options;
+  const { match, when, tier: _tier, notify: _notify, message: _message, ...more } = options;
+  const { maintainer: _maintainer, tellFacts: _tellFacts, wholeSession: _wholeSession, ...rest } = more;
   const [first, ...others] = requirements.map(contentOfRequirement);
   return {
     ...rest,

@@ -16,6 +16,7 @@ import type {
 import type { HistoryFact } from '../domain/facts.ts';
 import type { Metering } from '../domain/meter.ts';
 import { readUpstreamName } from '../domain/server-names.ts';
+import { becauseOf } from './because.ts';
 import { checkPolicy } from './check.ts';
 import { createClassifier } from './classifier.ts';
 import { compileRule, indexRules, type RuleIndex } from './compiled-rule.ts';
@@ -81,7 +82,12 @@ export function compilePolicy(options: PolicyOptions): Policy {
       try {
         const { matches, overBudget } = matchRules(index, vocabulary, input);
         const decision = judge(findings(matches, input.action.upstream), matches, input);
-        return overBudget ? { ...decision, reasons: [...decision.reasons, 'over_budget'] } : decision;
+        const because =
+          readsFacts && decision.effect !== 'allow'
+            ? becauseOf(matches, decision.effect, input.facts, options.tellFacts ?? true)
+            : [];
+        const told = because.length === 0 ? decision : { ...decision, because };
+        return overBudget ? { ...told, reasons: [...told.reasons, 'over_budget'] } : told;
       } catch {
         return { ...findings([], input.action.upstream).decision, reasons: ['evaluation_failed'] };
       }

@@ -55,6 +55,8 @@ export interface RuleOptions {
   readonly exempt?: { readonly because: string; readonly maintainer: string; readonly until: string };
   /** What the agent is told when this rule holds or denies a call. */
   readonly message?: string;
+  /** Whether the agent is told the facts on which it rests; default: as the configuration says for all rules. */
+  readonly tellFacts?: boolean;
   /** A label of `sensitivity`, which counts wherever `match` matches; any other text is shown to reviewers. */
   readonly data?: string;
   /** Whether the effect can be undone; counts wherever `match` matches. */
@@ -153,6 +155,8 @@ export interface MeterOptions {
 
 export interface PolicyOptions extends ClassificationOptions {
   readonly rules: readonly RuleOptions[];
+  /** Whether agents are told the facts on which a hold or denial rests; default true. */
+  readonly tellFacts?: boolean;
   readonly tiers: Readonly<Record<string, TierOptions>>;
   readonly upstreams: Readonly<Record<string, PolicyUpstream>>;
   readonly meters?: Readonly<Record<string, MeterOptions>>;

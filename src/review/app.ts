@@ -17,6 +17,7 @@ import { problem } from '../problem.ts';
 import { type ParseJson, readBallot, readRevocation } from './ballot.ts';
 import { addConsoleRoutes, type ConsoleRoutes } from './console-routes.ts';
 import { createEventStreams, tokenExpiry } from './events.ts';
+import { addFactRoutes, type FactsParts } from './facts.ts';
 import { listHolds } from './listing.ts';
 import { createConsole, PAGE_HEADERS } from './pages/console.ts';
 import type { ConsoleOptions } from './pages/console-parts.ts';
@@ -36,7 +37,7 @@ export interface ReviewDeps extends SimilarParts {
   readonly stepUpAcr?: readonly string[];
   /** Strict JSON: throws `bad_json` for duplicate keys and the like. */
   readonly parseJson: ParseJson;
-  readonly operations: ConsoleRoutes;
+  readonly operations: ConsoleRoutes & FactsParts;
   readonly log: Logger;
   /** Aborted when the gateway drains: ends the event streams. */
   readonly closing: AbortSignal;
@@ -115,6 +116,7 @@ function createReviewApp(deps: ReviewDeps): Hono<ReviewAppEnv> {
   });
 
   addConsoleRoutes(app, deps.operations, deps);
+  addFactRoutes(app, deps.operations, { parseJson: deps.parseJson, now: () => deps.holds.now() });
 
   app.get('/api/v1/events', (context) => {
     const { reviewer } = context.var;

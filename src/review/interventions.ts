@@ -26,6 +26,8 @@ export interface Powers {
   readonly killSwitch: boolean;
   /** `reviewers.watch`, or `reviewers.killSwitch` where it is not given. */
   readonly watch: boolean;
+  /** `reviewers.declassify` */
+  readonly declassify: boolean;
 }
 
 export interface InterventionParts {

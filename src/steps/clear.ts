@@ -2,6 +2,7 @@
 // people. When they have approved, everything that the approval rests on is judged again before it is claimed.
 
 import type { Approvals, HoldRequest, Judged, Verdict } from '../domain/approvals.ts';
+import { becauseWords } from '../domain/because.ts';
 import { factsOf } from '../domain/call-facts.ts';
 import { kindOf, type Ways } from '../domain/call-kind.ts';
 import { callSession } from '../domain/call-session.ts';
@@ -170,10 +171,13 @@ function holdRequest(
 }
 
 function denial({ decision }: Decided): GatewayError {
-  const members = { reasons: decision.reasons };
-  return decision.reasons.includes('no_matching_rule')
+  const { reasons, because, messages } = decision;
+  const members = { reasons, ...defined({ because }) };
+  return reasons.includes('no_matching_rule')
     ? new GatewayError('no_matching_rule', 'No rule allows this call.', { members })
-    : new GatewayError('denied', `Policy denies this call.${messageWords(decision.messages)}`, { members });
+    : new GatewayError('denied', `Policy denies this call.${becauseWords(because)}${messageWords(messages)}`, {
+        members,
+      });
 }
 
 function remember({ history }: ClearDependencies, cleared: Cleared): Cleared {

@@ -51,6 +51,7 @@ export function watchedCall({
 > {
   return {
     principalId: principal.id,
+    ...(principal.agentKey !== principal.id && { agentKey: principal.agentKey }),
     onBehalfOf: principal.onBehalfOf.map(({ id }) => id),
     upstream: action.upstream,
     method: action.method,

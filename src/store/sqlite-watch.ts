@@ -36,8 +36,9 @@ export function createWatchStore(
     record: (call, channels) =>
       writer.write(() => {
         const passed: PassedCall = { ...call, id: `pass_${randomBytes(16).toString('base64url')}`, at: clock.now() };
-        const { lastInsertRowid } = insert.run(passed.principalId, JSON.stringify(passed));
-        trimAgent.run(passed.principalId);
+        const { principalId, agentKey = principalId } = passed;
+        const { lastInsertRowid } = insert.run(agentKey, JSON.stringify(passed));
+        trimAgent.run(agentKey);
         trim.run(Number(lastInsertRowid) - KEPT);
         notifications.addDigest(
           {

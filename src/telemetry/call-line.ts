@@ -37,6 +37,8 @@ export function callLine(facts: CallFacts, { span, seconds }: CallLineContext = 
   put('meters', meters);
   put('novel', novel);
   put('reasons', decision && otherReasons(decision));
+  put('tainted', named(facts.tainted));
+  put('marked', named(facts.marked));
   put('policy', decision?.policyDigest);
   put('hold', hold?.id ?? facts.holdId);
   put('hold_state', hold?.state);
@@ -52,3 +54,6 @@ export function callLine(facts: CallFacts, { span, seconds }: CallLineContext = 
   put('span_id', span?.spanId);
   return line;
 }
+
+/** An empty list says nothing. */
+const named = (taints: readonly string[] | undefined) => (taints?.length ? taints : undefined);

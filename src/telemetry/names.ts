@@ -43,6 +43,8 @@ export const ATTR = {
   meters: 'countersign.meters',
   novel: 'countersign.novel',
   reasons: 'countersign.decision.reasons',
+  tainted: 'countersign.tainted',
+  marked: 'countersign.marked',
   hold: 'countersign.hold.id',
   outcome: 'countersign.hold.outcome',
   expiry: 'countersign.hold.expiry',

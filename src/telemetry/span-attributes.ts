@@ -74,6 +74,8 @@ export function commonAttributes(facts: CallFacts): Attributes {
   const { meters, novel } = historyOf(facts.facts);
   if (meters !== undefined) attributes[ATTR.meters] = Object.entries(meters).map(([name, count]) => `${name}=${count}`);
   if (novel !== undefined) attributes[ATTR.novel] = [...novel];
+  if (facts.tainted?.length) attributes[ATTR.tainted] = [...facts.tainted];
+  if (facts.marked?.length) attributes[ATTR.marked] = [...facts.marked];
   const holdId = facts.hold?.id ?? facts.holdId;
   if (holdId !== undefined) attributes[ATTR.hold] = holdId;
   if (facts.credential !== undefined) attributes[ATTR.credential] = facts.credential.id;

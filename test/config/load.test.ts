@@ -138,7 +138,7 @@ describe('faults', () => {
         'limits.wait: Write a duration with its unit, like 500ms, 90s, 15m or 1h.',
         'limits.heldBody: Write a size with its unit, like 16KiB or 1MiB.',
         'tiers.a.reviewers.0: Write group:<name>, user:<subject> or owner.',
-        'extra: There is no such key here. Keys: `listeners`, `store`, `audit`, `identity`, `upstreams`, `credentials`, `signing`, `tiers`, `sensitivity`, `unclassified`, `destinations`, `taints`, `resources`, `meters`, `noveltyWindow`, `rules`, `violations`, `notifications`, `reviewers`, `limits`, `retention`.',
+        'extra: There is no such key here. Keys: `listeners`, `store`, `audit`, `identity`, `upstreams`, `credentials`, `signing`, `tiers`, `sensitivity`, `unclassified`, `destinations`, `taints`, `resources`, `meters`, `noveltyWindow`, `tellFacts`, `rules`, `violations`, `notifications`, `reviewers`, `limits`, `retention`.',
         'rules.0.tier: Remove `tier`, or write `decide: hold`: only a hold rule has a tier.',
         'rules.0.match.upstream: There is no upstream of this name. Upstreams: `ledger`.',
         'rules.1.decide: Write `allow`, `hold` or `deny`.',

@@ -2,8 +2,9 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chainOf, groupByPerson, type Named, personKeys, samePerson } from '../../src/domain/person.ts';
+import { agentKeysOf, chainOf, groupByPerson, type Named, personKeys, samePerson } from '../../src/domain/person.ts';
 import type { Party } from '../../src/domain/principal.ts';
+import { principalNamed } from '../support/clearances.ts';
 
 const at = (issuer: string, subject: string, person?: string): Named => ({
   id: `https://${issuer}.example#${subject}`,
@@ -95,5 +96,27 @@ describe('the people among several accounts', () => {
         },
       ),
     );
+  });
+});
+
+describe('the agent keys of a call', () => {
+  const caller = principalNamed('bot', {
+    agentKey: 'https://idp.example.org?client_id=bot',
+    onBehalfOf: [
+      { id: 'https://idp.example.org#alice', issuer: 'https://idp.example.org', subject: 'alice' },
+      { id: 'https://idp.example.org#p2', issuer: 'https://idp.example.org', subject: 'p2', agentKey: 'key-of-p2' },
+    ],
+  });
+
+  it('are those of the caller and of everyone in the chain', () => {
+    expect(agentKeysOf(caller)).toEqual([caller.agentKey, 'https://idp.example.org#alice', 'key-of-p2']);
+  });
+
+  it('hold the key of its SVID', () => {
+    const spiffeId = 'spiffe://prod.test/ns/a/sa/b/pod/1';
+    expect(agentKeysOf({ ...caller, spiffeId })).toContain(spiffeId);
+    const keyed = agentKeysOf({ ...caller, spiffeId, spiffeKey: 'spiffe://prod.test/ns/a/sa/b/*' });
+    expect(keyed).toContain('spiffe://prod.test/ns/a/sa/b/*');
+    expect(keyed).not.toContain(spiffeId);
   });
 });

@@ -78,8 +78,11 @@ export async function openReviewPlane(options: BenchOptions = {}, clock?: Manual
         powersOf: (reviewer) => ({
           killSwitch: reviewer.groups.includes('soc'),
           watch: reviewer.groups.includes('soc'),
+          declassify: false,
         }),
         audit: bench.options.audit,
+        marks: bench.store.marks,
+        owners: () => [],
         tasks: bench.store.tasks,
         suspensions: bench.store.suspensions,
         watch: bench.store.watch,

@@ -4,6 +4,7 @@
 import { html } from 'hono/html';
 import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold } from '../../domain/hold.ts';
+import { agentKeyOf } from '../../domain/person.ts';
 import type { Suspended, Suspension } from '../../domain/suspension.ts';
 import type { SuspensionBody } from '../bodies.ts';
 import { ago, alert, block, duration, type Html, words } from './html.ts';
@@ -162,12 +163,14 @@ export function confirmLift(suspension: Suspension, session: SignedIn): Html {
 /** On a hold's page, for people with the power. */
 export function renderStop({ principal, task }: Hold, { powers }: SignedIn): Html | string {
   if (!powers.killSwitch) return '';
+  const [person] = principal.onBehalfOf;
   const link = (kind: string, id: string, label: string) =>
     html`<a class="button" href="/suspensions?${kind}=${encodeURIComponent(id)}#suspend">${label}</a>`;
   return html`<section aria-labelledby="stop-title">
     <h2 id="stop-title">Stop it altogether</h2>
     <div class="buttons">
-      ${link('principal', principal.agentKey ?? principal.id, 'Suspend this agent…')}
+      ${link('principal', agentKeyOf(principal), 'Suspend this agent…')}
+      ${person === undefined ? '' : link('person', person.person ?? person.id, 'Suspend the person it acts for…')}
       ${task === undefined ? '' : link('task', task.id, 'Suspend this task…')}
     </div></section>`;
 }

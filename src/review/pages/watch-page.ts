@@ -76,9 +76,9 @@ function renderGroup(
 }
 
 function renderCall({ call }: WatchedCall, { powers }: SignedIn, now: EpochMs): Html {
-  const { principalId, onBehalfOf } = call;
+  const { principalId, agentKey = principalId, onBehalfOf } = call;
   const users = onBehalfOf.length === 0 ? '' : html` for ${words(onBehalfOf.join(', '))}`;
-  const suspend = `/suspensions?principal=${encodeURIComponent(principalId)}#suspend`;
+  const suspend = `/suspensions?principal=${encodeURIComponent(agentKey)}#suspend`;
   const stop = html` · <a href="${suspend}">Suspend this agent…</a>`;
   const outcome = call.outcome ?? 'passed';
   const who = html`<span class="mono">${words(principalId)}</span>${users}, ${outcome} ${ago(call.at, now)}`;

@@ -1,0 +1,34 @@
+// The facts on which a refusal or a hold rests, as its agent is told: which fact, since when, until when, and what caused
+// it. Ids and times only: no content, and no name of anybody else.
+
+import { isoTime } from './clock.ts';
+import type { Json, JsonObject } from './json.ts';
+import type { Mark } from './taint.ts';
+
+export type Because = {
+  /** As conditions name it: `tainted`, `meter.paid`. */
+  readonly fact: string;
+  readonly value: Json;
+  /** RFC 3339. */
+  readonly since?: string;
+  readonly until?: string;
+  readonly cause?: JsonObject;
+};
+
+export const becauseOfMark = ({ taint, since, until, cause: { call, at, resources } }: Mark): Because => ({
+  fact: 'tainted',
+  value: taint,
+  since: isoTime(since),
+  until: isoTime(until),
+  cause: { call, at: isoTime(at), resources },
+});
+
+/** The same as a sentence to append; empty where there is nothing to tell. */
+export function becauseWords(because: readonly Because[] | undefined): string {
+  if (because === undefined || because.length === 0) return '';
+  const facts = because.map(({ fact, value, until }) => {
+    const what = typeof value === 'string' ? value : JSON.stringify(value);
+    return `${fact} ${what}${until === undefined ? '' : ` until ${until}`}`;
+  });
+  return ` The decision rests on: ${facts.join('; ')}.`;
+}
