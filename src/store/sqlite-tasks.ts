@@ -21,6 +21,7 @@ import {
 import type { Attestation, TaskToken } from '../domain/task-token.ts';
 import { GatewayError } from '../errors.ts';
 import type { HoldRows } from './sqlite-holds.ts';
+import { createPromptRows, type PromptRows } from './sqlite-prompts.ts';
 import { type CallLog, createCallLog } from './sqlite-task-calls.ts';
 import { createTaskRows, type TaskRows } from './sqlite-task-rows.ts';
 import type { UsageRows } from './sqlite-usage.ts';
@@ -36,6 +37,7 @@ export interface TaskNeighbours {
 export class SqliteTasks implements TaskStore {
   readonly #writer: SqliteWriter;
   readonly #rows: TaskRows;
+  readonly #prompts: PromptRows;
   readonly #calls: CallLog;
   readonly #others: TaskNeighbours;
   readonly #clock: Clock;
@@ -43,6 +45,7 @@ export class SqliteTasks implements TaskStore {
   constructor(db: DatabaseSync, writer: SqliteWriter, others: TaskNeighbours, clock: Clock, log: Logger) {
     this.#writer = writer;
     this.#rows = createTaskRows(db);
+    this.#prompts = createPromptRows(db);
     this.#calls = createCallLog(db, writer, log);
     this.#others = others;
     this.#clock = clock;
@@ -96,6 +99,18 @@ export class SqliteTasks implements TaskStore {
       this.#refuseSpent(counted);
       for (const id of new Set(counted.map(({ task }) => task))) this.#rows.addUse(id);
     });
+  }
+
+  saltOf(root: string): Promise<string> {
+    return this.#writer.write(() => this.#prompts.saltOf(root));
+  }
+
+  putPrompt(id: string, sealed: string): Promise<void> {
+    return this.#writer.write(() => this.#prompts.put(id, sealed));
+  }
+
+  async prompt(id: string): Promise<{ readonly sealed: string; readonly salt: string } | undefined> {
+    return this.#writer.read(() => this.#prompts.find(id));
   }
 
   endDue(): Promise<readonly EndedTree[]> {

@@ -9,6 +9,7 @@ import { requestDigest } from '../../src/approvals/binding.ts';
 import { answerCall } from '../../src/assembly/answer.ts';
 import { decisionRecord, outcomeRecord } from '../../src/audit/records.ts';
 import type { BrokerProvider } from '../../src/credentials/broker-provider.ts';
+import { createSealer } from '../../src/credentials/seal.ts';
 import { Call, type Subcall } from '../../src/domain/call.ts';
 import type { CallFacts } from '../../src/domain/call-facts.ts';
 import type { Way } from '../../src/domain/call-kind.ts';
@@ -213,6 +214,7 @@ export class Workbench {
       desk: new Desk({
         ...{ audit: options.audit, clock, tasks: store.tasks },
         limits: () => GENEROUS,
+        seal: createSealer({ key: { read: () => new Secret('k'.repeat(32)) } as never }),
         agentKeyOf: () => undefined,
         stop: async () => true,
       }),
