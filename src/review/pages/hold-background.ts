@@ -112,7 +112,7 @@ export function renderAgent({ hold: { principal }, background }: Grounds): Html 
       ${client === undefined ? '' : monoFact('Client', words(client))}
       ${fact('Proved by', proof)}
       ${fact('On behalf of', chain)}
-      ${fact('Owners', people)}
+      ${fact('Owners of the agent', people)}
     </dl>`,
   );
 }
