@@ -6,10 +6,10 @@ import type { Action, Digest } from '../domain/action.ts';
 import type { HoldRequest } from '../domain/approvals.ts';
 import { defined } from '../domain/defined.ts';
 import { gistOf } from '../domain/gist.ts';
-import type { HeldAction, HeldContent, HeldPrincipal, HeldTask, NewHold } from '../domain/hold.ts';
+import type { HeldAction, HeldContent, HeldPrincipal, HeldTask, HeldTaskWords, NewHold } from '../domain/hold.ts';
 import { approvedFields, bindsSession, sessionOf } from '../domain/mcp-session.ts';
 import type { Party, Principal } from '../domain/principal.ts';
-import type { Task } from '../domain/task.ts';
+import type { Task, TaskCall } from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
 import { bodyDigestOf } from './binding.ts';
 
@@ -56,8 +56,12 @@ export function heldContent({ action, task, calls }: HoldRequest): HeldContent {
   return {
     ...defined({ toolChange: action.mcp?.toolChange, toolWords: action.mcp?.toolWords, bodyText }),
     ...(action.args === undefined ? {} : { argsAt: placeOfArguments(action) }),
-    ...(task === undefined ? {} : { task: { objective: task.objective, plan: task.plan, labels: task.labels, calls } }),
+    ...(task === undefined ? {} : { task: taskWords(task, calls) }),
   };
+}
+
+function taskWords({ objective, plan, labels, endsBy }: Task, calls: readonly TaskCall[]): HeldTaskWords {
+  return { objective, plan, labels, calls, ...(endsBy !== undefined && { endsBy }) };
 }
 
 /** A body is stored once: its arguments are part of it. */

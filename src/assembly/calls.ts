@@ -16,6 +16,7 @@ import { createOpenCalls, type OpenCalls } from '../steps/open-calls.ts';
 import { createSteps } from '../steps/steps.ts';
 import { Desk } from '../tasks/desk.ts';
 import { startTaskEnds } from '../tasks/ends.ts';
+import type { PromptSealer } from '../tasks/prompts.ts';
 import { callLine } from '../telemetry/call-line.ts';
 import type { AgentAddresses } from './agent-addresses.ts';
 import { answerCall } from './answer.ts';
@@ -28,6 +29,7 @@ export interface CallParts extends Pick<Connections, 'forwarder' | 'webSockets'>
   readonly addresses: AgentAddresses;
   readonly approvals: Approvals;
   readonly broker: CredentialBroker;
+  readonly seal: PromptSealer;
   readonly live: LiveConfig;
 }
 
@@ -44,7 +46,7 @@ export interface Calls {
 
 export function createCalls(
   { audit, clock, log, metrics, store, tracing }: Foundation,
-  { addresses, approvals, broker, forwarder, live, webSockets }: CallParts,
+  { addresses, approvals, broker, forwarder, live, seal, webSockets }: CallParts,
   shutdown: Shutdown,
 ): Calls {
   const agentCalls = new AgentCalls();
@@ -54,7 +56,7 @@ export function createCalls(
     return (await Promise.all(taskIds.map((taskId) => broker.revokeFor({ taskId })))).every(Boolean);
   };
   const desk = new Desk({
-    ...{ audit, clock, tasks: store.tasks, stop: stopTasks },
+    ...{ audit, clock, seal, tasks: store.tasks, stop: stopTasks },
     limits: () => live.config().limits,
     agentKeyOf: (id) => live.runtime().identity.agentKeyOf(id),
   });

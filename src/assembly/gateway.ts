@@ -13,6 +13,7 @@ import { openFileLimit, shareDescriptors } from '../listeners/descriptors.ts';
 import { createSharedRoute } from '../mcp/shared-mount/route.ts';
 import { createSharedSessions } from '../mcp/shared-mount/session.ts';
 import { checkPolicy } from '../policy/check.ts';
+import { readPrompt } from '../tasks/prompts.ts';
 import { fetchTrusting } from '../upstream/issuer-fetch.ts';
 import { VERSION } from '../version.ts';
 import { createAgentAddresses } from './agent-addresses.ts';
@@ -93,7 +94,7 @@ async function build(
   const broker = createCredentialBroker(foundation, keys, live, shutdown);
   const approvals = createHolding(foundation, live, shutdown);
   const addresses = createAgentAddresses(live, agentScheme(config));
-  const calls = createCalls(foundation, { ...connections, addresses, approvals, broker, live }, shutdown);
+  const calls = createCalls(foundation, { ...connections, addresses, approvals, broker, live, seal }, shutdown);
   const sessions = createSharedSessions(seal, store.once, clock);
   const mcp = createMcp(foundation, { approvals, desk: calls.desk, forwarder, live, run: calls.run, seal, sessions });
 
@@ -122,6 +123,7 @@ async function build(
       owners: (agent) => live.config().identity.owners[agent] ?? [],
       ...{ tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
       stopTasks: calls.stopTasks,
+      promptOf: (task) => readPrompt(seal, store.tasks, task),
       refuseUnknown: (what) => refuseUnknownUpstream(what, live.config()),
       suspend: calls.suspend,
       wakeNotifier: () => notifier.wake(),

@@ -135,6 +135,8 @@ function renderTask(sheet: Sheet, { task }: ShownHold): void {
   sheet.words(task.objective ?? task.heading);
   if (task.objective === undefined) sheet.fact('task', 'the rest of its words is not kept any more');
   for (const [index, step] of task.plan.entries()) sheet.words(`${index + 1}. ${step}`);
+  if (task.prompt !== undefined) sheet.words(`prompt: ${task.prompt}`);
+  if (task.endsBy !== undefined) sheet.fact('task ends by', task.endsBy);
   if (task.labels.length > 0) sheet.words(`labels: ${task.labels.join(', ')}`);
   sheet.fact('task', `${task.id}, revision ${task.revision}`);
   for (const call of task.calls)

@@ -51,6 +51,8 @@ const shownHold = z.object({
       provenance: z.string(),
       heading: z.string(),
       objective: z.string().optional(),
+      prompt: z.string().optional(),
+      endsBy: z.string().optional(),
       plan: z.array(z.string()).default([]),
       labels: z.array(z.string()).default([]),
       calls: z

@@ -28,6 +28,8 @@ export interface Sealer {
   seal(id: string, secret: Secret): string;
   /** Throws `credential_unavailable` when the text was sealed under another key or id, or was changed. */
   open(id: string, sealed: string): Secret;
+  /** A sealer with a key of its own: without the salt nobody can open what it sealed. */
+  under(salt: string): Sealer;
 }
 
 /**
@@ -47,9 +49,14 @@ export function createSealer(options: SealerOptions): Sealer {
   const text = 'key' in options ? options.key.read().reveal() : readOrCreate(options.keyFile);
   if (text.length < LEAST_KEY_CHARS)
     throw unavailable(`The key that seals credentials has fewer than ${LEAST_KEY_CHARS} characters.`);
-  const key = Buffer.from(hkdfSync('sha256', text, '', 'countersign/credential-seal/v1', 32));
+  return sealerOver(text, '');
+}
+
+function sealerOver(text: string, salt: string): Sealer {
+  const key = Buffer.from(hkdfSync('sha256', text, salt, 'countersign/credential-seal/v1', 32));
 
   return {
+    under: (own) => sealerOver(text, own),
     seal(id, secret) {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(boundTo(id));

@@ -67,6 +67,10 @@ export interface HeldContent {
 export interface HeldTaskWords extends TaskWords {
   /** The task's calls before this one. */
   readonly calls: readonly TaskCall[];
+  /** When the task is meant to end. */
+  readonly endsBy?: EpochMs;
+  /** Opened for those who look at the hold (review/whole-content.ts). Never stored with it. */
+  readonly prompt?: string;
 }
 
 export interface HeldPrincipal extends Party {

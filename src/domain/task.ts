@@ -130,6 +130,10 @@ export interface TaskStore {
   spend(attestations: readonly Attestation[]): Promise<void>;
   /** Throws `task_bounds` where `spend` would. */
   refuseSpent(attestations: readonly Attestation[]): Promise<void>;
+  /** The salt of the key under which a root's prompts are sealed. It goes with the root. */
+  saltOf(root: string): Promise<string>;
+  putPrompt(id: string, sealed: string): Promise<void>;
+  prompt(id: string): Promise<{ readonly sealed: string; readonly salt: string } | undefined>;
   /** Ends the trees whose time has come. */
   endDue(): Promise<readonly EndedTree[]>;
   /**

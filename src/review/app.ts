@@ -24,6 +24,7 @@ import type { ConsoleOptions } from './pages/console-parts.ts';
 import { type Eligibility, isNamed } from './permissions.ts';
 import { type SimilarParts, similarTo } from './similar.ts';
 import { viewHold, viewWhole } from './view.ts';
+import { wholeContent } from './whole-content.ts';
 
 export interface ReviewDeps extends SimilarParts {
   readonly approvals: Pick<Approvals, 'vote' | 'revoke' | 'opened'>;
@@ -78,7 +79,7 @@ function createReviewApp(deps: ReviewDeps): Hono<ReviewAppEnv> {
   });
 
   const whole = async (hold: Hold, reviewer: Reviewer) =>
-    viewWhole(deps.eligibility, hold, await deps.holds.content(hold.id), reviewer, deps.holds.now());
+    viewWhole(deps.eligibility, hold, await wholeContent(deps, hold), reviewer, deps.holds.now());
   const answer = async (context: Context<ReviewAppEnv>, hold: Hold) =>
     context.json(await whole(hold, context.var.reviewer));
 

@@ -3,6 +3,7 @@
 // does not name.
 
 import type { AuditLog } from '../domain/audit.ts';
+import type { HeldTask } from '../domain/hold.ts';
 import type { HoldStore } from '../domain/hold-store.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import {
@@ -38,6 +39,8 @@ export interface InterventionParts {
   readonly audit: AuditLog;
   /** Throws `bad_request` for a name that nothing has: a suspension of it would look as if it stopped something. */
   refuseUnknown(what: Suspended): void;
+  /** See WholeContentParts. */
+  promptOf(task: HeldTask): Promise<string | undefined>;
   /** Cuts the streams of tasks that have ended, and takes back what was minted for them. False: not all of it yet. */
   stopTasks(taskIds: readonly string[]): Promise<boolean>;
   readonly suspend: Suspending;

@@ -132,8 +132,15 @@ function viewPrincipal(principal: HeldPrincipal) {
   };
 }
 
-function viewTaskWords({ objective, plan, labels, calls }: HeldTaskWords) {
-  return { objective, plan, labels, calls: calls.map((call) => ({ ...call, at: iso(call.at) })) };
+function viewTaskWords({ objective, plan, labels, prompt, endsBy, calls }: HeldTaskWords) {
+  return {
+    objective,
+    plan,
+    labels,
+    prompt,
+    endsBy: endsBy && iso(endsBy),
+    calls: calls.map((call) => ({ ...call, at: iso(call.at) })),
+  };
 }
 
 function viewProgress(hold: HoldProgress) {

@@ -271,6 +271,15 @@ export const STEPS: readonly string[] = [
   CREATE UNIQUE INDEX task_txn ON task (txn) WHERE txn IS NOT NULL;
   CREATE INDEX task_ends_by ON task (ends_by) WHERE ended_at IS NULL AND ends_by IS NOT NULL;
   CREATE INDEX task_root ON task (root);
+  CREATE TABLE task_key (
+    task_id TEXT PRIMARY KEY REFERENCES task (id),
+    salt TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE task_prompt (
+    task_id TEXT PRIMARY KEY REFERENCES task (id),
+    sealed TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  ${counted('task_prompt', 'sealed', (row) => `(SELECT principal_id FROM task WHERE id = ${row}.task_id)`)}
   CREATE TABLE task_use (
     task_id TEXT PRIMARY KEY REFERENCES task (id),
     calls INTEGER NOT NULL

@@ -139,7 +139,7 @@ export function createTaskRows(db: DatabaseSync): TaskRows {
 
 /** Deletes one task with all that belongs to it. */
 export function taskRemover(db: DatabaseSync): (id: string) => void {
-  const statements = ['task_call', 'task_participant', 'task_session', 'task_use']
+  const statements = ['task_call', 'task_participant', 'task_session', 'task_use', 'task_key', 'task_prompt']
     .map((table) => `DELETE FROM ${table} WHERE task_id = ?`)
     .concat('DELETE FROM task WHERE id = ?')
     .map((sql) => db.prepare(sql));

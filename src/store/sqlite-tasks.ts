@@ -21,6 +21,7 @@ import {
 import type { Attestation, TaskToken } from '../domain/task-token.ts';
 import { GatewayError } from '../errors.ts';
 import type { HoldRows } from './sqlite-holds.ts';
+import { createPromptRows, type PromptRows } from './sqlite-prompts.ts';
 import { type CallLog, createCallLog } from './sqlite-task-calls.ts';
 import { createTaskRows, type TaskRows } from './sqlite-task-rows.ts';
 import type { UsageRows } from './sqlite-usage.ts';
@@ -36,6 +37,7 @@ export interface TaskNeighbours {
 export class SqliteTasks implements TaskStore {
   readonly #writer: SqliteWriter;
   readonly #rows: TaskRows;
+  readonly #prompts: PromptRows;
   readonly #calls: CallLog;
   readonly #others: TaskNeighbours;
   readonly #clock: Clock;
@@ -43,6 +45,7 @@ export class SqliteTasks implements TaskStore {
   constructor(db: DatabaseSync, writer: SqliteWriter, others: TaskNeighbours, clock: Clock, log: Logger) {
     this.#writer = writer;
     this.#rows = createTaskRows(db);
+    this.#prompts = createPromptRows(db);
     this.#calls = createCallLog(db, writer, log);
     this.#others = others;
     this.#clock = clock;
@@ -98,6 +101,18 @@ export class SqliteTasks implements TaskStore {
     });
   }
 
+  saltOf(root: string): Promise<string> {
+    return this.#writer.write(() => this.#prompts.saltOf(root));
+  }
+
+  putPrompt(id: string, sealed: string): Promise<void> {
+    return this.#writer.write(() => this.#prompts.put(id, sealed));
+  }
+
+  async prompt(id: string): Promise<{ readonly sealed: string; readonly salt: string } | undefined> {
+    return this.#writer.read(() => this.#prompts.find(id));
+  }
+
   endDue(): Promise<readonly EndedTree[]> {
     return this.#writer.write((announce) => {
       const due = this.#rows.due(this.#clock.now());
@@ -140,7 +155,13 @@ export class SqliteTasks implements TaskStore {
       this.#closeHolds(id, { type: 'invalidate', because: `The task was revised: revision ${revision}.` }, announce);
       const { endsBy: _, ...kept } = task;
       const parent = task.parent === undefined ? undefined : this.#rows.find(task.parent);
-      const revised = bounded({ ...kept, ...pick(words), revision }, [words.endsBy, parent?.endsBy, ownUntil(task)]);
+      // The objective of an attested task is not its agent's to change.
+      const objective = task.provenance === 'attested' ? task.objective : words.objective;
+      const revised = bounded({ ...kept, ...pick(words), objective, revision }, [
+        words.endsBy,
+        parent?.endsBy,
+        ownUntil(task),
+      ]);
       return this.#rows.update(revised, this.#clock.now());
     });
   }

@@ -26,12 +26,14 @@ import type { McpSession, Opening, TaskDesk } from '../domain/task-desk.ts';
 import type { TaskToken } from '../domain/task-token.ts';
 import { GatewayError } from '../errors.ts';
 import { ATTESTED_TASK, INVITATION, NEW_TASK, REVISION, read } from './forms.ts';
+import { keepPrompt, type PromptSealer } from './prompts.ts';
 
 export interface DeskParts {
   readonly tasks: TaskStore;
   limits(): AgentLimits;
   readonly audit: AuditLog;
   readonly clock: Clock;
+  readonly seal: PromptSealer;
   /** The key of the agent of an id, as far as the id alone says. */
   agentKeyOf(id: string): string | undefined;
   /** Cuts the streams of tasks that have ended, and takes back what was minted for them. */
@@ -47,7 +49,7 @@ export class Desk implements TaskDesk {
 
   async open(caller: Principal, said: Json, { token, session }: Opening = {}): Promise<Task> {
     const { tasks, limits } = this.#parts;
-    const { parent, ...words } = token === undefined ? read(NEW_TASK, said) : attestedWords(token, said);
+    const { parent, prompt, ...words } = token === undefined ? read(NEW_TASK, said) : attestedWords(token, said);
     this.#refusePast(words.endsBy);
     const above = parent === undefined ? undefined : await findTask(tasks, parent, caller);
     const task =
@@ -55,15 +57,16 @@ export class Desk implements TaskDesk {
         ? await tasks.open(caller.agentKey, words, limits(), above)
         : await this.#attested(caller, token, words, above);
     if (session !== undefined) await tasks.bind(mcpKey(caller, session), task.id);
-    if (token === undefined) await this.#record('opened', caller, task);
+    const kept = await this.#keepPrompt(task, prompt);
+    if (token === undefined || kept !== undefined) await this.#record('opened', caller, task, kept);
     return task;
   }
 
   async revise(caller: Principal, id: string, said: Json): Promise<Task> {
-    const words = read(REVISION, said);
+    const { prompt, ...words } = read(REVISION, said);
     this.#refusePast(words.endsBy);
     const task = await this.#parts.tasks.revise(id, caller.agentKey, words);
-    await this.#record('revised', caller, task);
+    await this.#record('revised', caller, task, await this.#keepPrompt(task, prompt));
     return task;
   }
 
@@ -122,6 +125,11 @@ export class Desk implements TaskDesk {
       : { ...task, attestations: [...task.attestations, now] };
   }
 
+  async #keepPrompt(task: Task, prompt: string | undefined): Promise<JsonObject | undefined> {
+    if (prompt === undefined) return undefined;
+    return { promptDigest: await keepPrompt(this.#parts.seal, this.#parts.tasks, task, prompt) };
+  }
+
   #refusePast(endsBy: EpochMs | undefined): void {
     if (endsBy === undefined || this.#parts.clock.now() < endsBy) return;
     throw new GatewayError('bad_request', 'The time in endsBy is over.');
@@ -146,7 +154,10 @@ export class Desk implements TaskDesk {
   }
 }
 
-function attestedWords(token: TaskToken, said: Json): NewTaskWords & { readonly parent?: string } {
+function attestedWords(
+  token: TaskToken,
+  said: Json,
+): NewTaskWords & { readonly parent?: string; readonly prompt?: string } {
   const { objective = `Transaction ${token.txn}`, ...words } = read(ATTESTED_TASK, said);
   return { ...words, objective: token.objective ?? objective };
 }

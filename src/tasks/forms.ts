@@ -23,16 +23,21 @@ const form = <Said>(schema: z.ZodType<Said>, description: string): Form<Said> =>
 
 /** RFC 3339. */
 const endsBy = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
-const ofTask = { ...words, endsBy: endsBy.exactOptional() };
+const LARGEST_PROMPT = 64 * 1024;
+const prompt = z
+  .string()
+  .min(1)
+  .refine((text) => Buffer.byteLength(text) <= LARGEST_PROMPT, 'A prompt has up to 64 KiB.');
+const ofTask = { ...words, endsBy: endsBy.exactOptional(), prompt: prompt.exactOptional() };
 
 export const REVISION = form(
   z.strictObject(ofTask),
-  'A task is {"objective": text, "plan": [text], "labels": [text], "endsBy": time}.',
+  'A task is {"objective": text, "plan": [text], "labels": [text], "prompt": text, "endsBy": time}.',
 );
 
 export const NEW_TASK = form(
   z.strictObject({ ...ofTask, parent: z.string().max(100).exactOptional() }),
-  'A task is {"objective": text, "plan": [text], "labels": [text], "parent": id of a task, "endsBy": time}.',
+  'A task is {"objective": text, "plan": [text], "labels": [text], "prompt": text, "parent": id of a task, "endsBy": time}.',
 );
 
 /** The objective of an attested task is in its token, where the token says one. */

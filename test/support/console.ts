@@ -47,6 +47,7 @@ export interface MoreConfig {
   readonly notifications?: Section<'notifications'>;
   /** Issuers of more agents. */
   readonly issuers?: Section<'identity'>['issuers'];
+  readonly taints?: Section<'taints'>;
   readonly resources?: Section<'resources'>;
 }
 
@@ -175,6 +176,7 @@ function configOf({ folder, port, url, issuer, upstream, more }: Places): Config
     },
     limits: { wait: '20s', heldBody: '2MiB', pendingPerAgent: 100 },
     ...(more.notifications && { notifications: more.notifications }),
+    ...(more.taints && { taints: more.taints }),
     ...(more.resources && { resources: more.resources }),
   };
 }

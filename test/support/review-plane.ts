@@ -95,6 +95,7 @@ export async function openReviewPlane(options: BenchOptions = {}, clock?: Manual
           cutConnections: () => 0,
         }),
         stopTasks: async () => true,
+        promptOf: async () => undefined,
         refuseUnknown: () => {},
         wakeNotifier: () => {},
       },

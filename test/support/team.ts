@@ -25,6 +25,7 @@ export async function assembleTeam(): Promise<Team> {
   const testConsole = await openConsole({
     issuers: [{ name: 'team', type: 'oidc', issuer: issuer.issuer, algorithms: ['ES256'] }],
     upstreams: { crm: { url: crm.origin }, mail: { url: mail.origin } },
+    taints: { 'customer-data': {} },
     resources: [
       {
         id: 'customers',

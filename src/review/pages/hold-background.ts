@@ -45,6 +45,7 @@ export function renderTask({ task }: Hold, { task: said }: HeldContent, now: Epo
     'Task',
     html`${agentWords(renderTaskWords(said))}
     <p class="quiet">${named}</p>
+    ${said.endsBy === undefined ? '' : html`<p>It is meant to end by <time>${new Date(said.endsBy).toISOString()}</time>, and ends then.</p>`}
     <h3>Calls under its root before this one</h3>
     ${renderCalls(said.calls, now)}`,
   );
@@ -56,12 +57,13 @@ const agentWords = (content: Html): Html =>
       <blockquote>${content}</blockquote>
     </figure>`;
 
-function renderTaskWords({ objective, plan, labels }: HeldTaskWords): Html {
+function renderTaskWords({ objective, plan, labels, prompt }: HeldTaskWords): Html {
   const steps = plan.map((step) => html`<li>${words(step)}</li>`);
   const tags = labels.map((label) => html`<span class="tag">${words(label)}</span> `);
   return html`<p>${block(objective)}</p>
     ${plan.length === 0 ? '' : html`<ol>${steps}</ol>`}
-    ${labels.length === 0 ? '' : html`<p>${tags}</p>`}`;
+    ${labels.length === 0 ? '' : html`<p>${tags}</p>`}
+    ${prompt === undefined ? '' : html`<details><summary>The prompt that the agent was given, as it says</summary>${block(prompt)}</details>`}`;
 }
 
 const DECISION_TAGS: Readonly<Record<TaskCall['decision'], string>> = { deny: 'bad', hold: 'warn', allow: '' };
@@ -110,7 +112,7 @@ export function renderAgent({ hold: { principal }, background }: Grounds): Html 
       ${client === undefined ? '' : monoFact('Client', words(client))}
       ${fact('Proved by', proof)}
       ${fact('On behalf of', chain)}
-      ${fact('Owners', people)}
+      ${fact('Owners of the agent', people)}
     </dl>`,
   );
 }

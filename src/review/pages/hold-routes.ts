@@ -8,6 +8,7 @@ import { GatewayError } from '../../errors.ts';
 import { loadHistory } from '../history.ts';
 import { permissionsOf } from '../permissions.ts';
 import { similarTo } from '../similar.ts';
+import { wholeContent } from '../whole-content.ts';
 import { type Shown, showAction } from './arguments.ts';
 import { type ConsoleEnv, type ConsoleParts, findHold, page, parseJson, readSessionForm } from './console-parts.ts';
 import { type Choice, type DecisionPanel, renderConfirmation } from './decision-panel.ts';
@@ -25,7 +26,7 @@ export function mountHolds(app: Hono<ConsoleEnv>, parts: ConsoleParts): void {
     approvals.opened(hold.id, session.reviewer);
     const similar = await similarTo(parts, hold);
     const history = await loadHistory(holds, eligibility, session.reviewer, hold);
-    const content = (await holds.content(hold.id)) ?? {};
+    const content = (await wholeContent(parts, hold)) ?? {};
     const shown = showAction(hold, content);
     const panel = await panelOf(parts, hold, session, shown, context.req.query('done'));
     return page(

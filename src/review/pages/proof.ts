@@ -66,11 +66,14 @@ export function renderProof(hold: Hold, proof: Proof): Html {
 function passkeyHint(unmet: Proof['unmet'], passkeys: number | undefined): Html | '' {
   if (passkeys !== undefined && passkeys > 0)
     return unmet.includes('acr') ? '' : html`<span>You can use your passkey at the next step.</span>`;
-  if (!unmet.includes('passkey')) return passkeys === undefined ? '' : BEFORE_A_REASON;
+  if (!unmet.includes('passkey')) {
+    // A passkey is no sign-in with an acr.
+    const instead = passkeys !== undefined && !unmet.includes('acr') ? ONE_TOUCH : '';
+    return html`<span class="quiet">Do this before you write a reason. ${instead}</span>`;
+  }
   return passkeys === undefined
-    ? html`<span class="why">This console takes no passkeys, because it is reached by an IP address.</span>`
-    : html`<span class="why"><a href="/passkeys">Add a passkey</a> first: nothing else is taken here.</span>`;
+    ? html`<span>This console takes no passkeys, because it is reached by an IP address.</span>`
+    : html`<span><a href="/passkeys">Add a passkey</a> first.</span>`;
 }
 
-const BEFORE_A_REASON = html`<span class="quiet">
-        Do this before you write a reason. With a <a href="/passkeys">passkey</a> it takes one touch.</span>`;
+const ONE_TOUCH = html`With a <a href="/passkeys">passkey</a> it takes one touch.`;
