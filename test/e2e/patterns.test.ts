@@ -7,16 +7,18 @@ import { parse } from 'yaml';
 import type { GivenConfig, Started, Upstream } from '../support/config.ts';
 import type { Environment } from '../support/environment.ts';
 import { freshGatewayTest } from '../support/gateway-test.ts';
-import { get, newAgent, openTask, post } from '../support/reads-and-sends.ts';
+import { get, newAgent, openTask, outcomeOf, post } from '../support/reads-and-sends.ts';
+import { startRecorder } from '../support/recorder.ts';
 
 const FOLDER = 'config/policies';
 const NAMES = readdirSync(FOLDER).map((name) => name.replace(/\.yaml$/, ''));
 
-function policyOf(name: string, { origin }: Started): GivenConfig {
+/** The policy as it stands, with each upstream at the recorder, or where `at` says. */
+function policyOf(name: string, { origin }: Started, at: Readonly<Record<string, string>> = {}): GivenConfig {
   const policy = parse(readFileSync(`${FOLDER}/${name}.yaml`, 'utf8')) as GivenConfig;
   const upstreams = Object.entries(policy.upstreams ?? {}).map(([mount, upstream]) => [
     mount,
-    { ...upstream, url: origin },
+    { ...upstream, url: at[mount] ?? origin },
   ]);
   return { ...policy, upstreams: Object.fromEntries(upstreams) as Record<string, Upstream> };
 }
@@ -54,7 +56,7 @@ describe('a spending limit', () => {
   const it = story('spending-limit');
   const payout = (amount: number) => ({ amount, iban: 'DE89370400440532013000' });
 
-  it.fails('lets small payouts pass, holds the one that passes the sum, and denies beyond the cap', async ({ env }) => {
+  it('lets small payouts pass, holds the one that passes the sum, and denies beyond the cap', async ({ env }) => {
     const agent = newAgent();
     expect(await post(env, '/ledger/payouts', agent, payout(10))).toBe('task_required');
     const working = await openTask(env, agent);
@@ -70,7 +72,7 @@ describe('a spending limit', () => {
 describe('a second repository', () => {
   const it = story('second-repository');
 
-  it.fails('holds the change of another repository and lets further changes of the first pass', async ({ env }) => {
+  it('holds the change of another repository and lets further changes of the first pass', async ({ env }) => {
     const agent = newAgent();
     expect(await post(env, '/code/repos/acme/one/issues', agent, {})).toBe('sent');
     expect(await post(env, '/code/repos/acme/one/pulls', agent, {})).toBe('sent');
@@ -81,7 +83,7 @@ describe('a second repository', () => {
 describe('first times', () => {
   const it = story('first-time');
 
-  it.fails('holds what an agent shares for the first time, and each new place once', async ({ env }) => {
+  it('holds what an agent shares for the first time, and each new place once', async ({ env }) => {
     const agent = newAgent();
     const share = (to: string) => ({ with: to, file: 'plan.pdf' });
     expect(await post(env, '/files/shares', agent, share('https://partner.example.net/in'))).toBe('approval_pending');
@@ -129,13 +131,24 @@ describe('secrets', () => {
 });
 
 describe('a sandbox', () => {
-  const it = story('sandbox');
+  told.add('sandbox');
+  // The claim is checked: a sandbox with the address of another upstream is none.
+  const it = freshGatewayTest
+    .extend('sandbox', ({ closes }) => closes(startRecorder()))
+    .extend('env', ({ environment, sandbox }) =>
+      environment((started) => policyOf('sandbox', started, { sandbox: sandbox.origin })),
+    );
 
-  it.fails('lets everything pass but what comes from an agent that has read marked data', async ({ env }) => {
+  it('lets everything pass but what comes from an agent that has read marked data', async ({ env, sandbox }) => {
     const agent = newAgent();
-    expect(await post(env, '/sandbox/anything', agent, {})).toBe('sent');
+    const change = () =>
+      outcomeOf(
+        env.call('/sandbox/anything', { method: 'POST', as: agent.as, body: {}, headers: { prefer: 'wait=0' } }),
+      );
+    expect(await change()).toBe('sent');
     expect(await get(env, '/crm/customers/1', agent)).toBe('sent');
-    expect(await post(env, '/sandbox/anything', agent, {})).toBe('approval_pending');
+    expect(await change()).toBe('approval_pending');
+    expect(sandbox.requests).toHaveLength(1);
   });
 });
 
