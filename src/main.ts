@@ -8,6 +8,7 @@ import * as exemptions from './cli/exemptions.ts';
 import * as holds from './cli/holds.ts';
 import * as lift from './cli/lift.ts';
 import * as notifications from './cli/notifications.ts';
+import * as novelty from './cli/novelty.ts';
 import * as serve from './cli/serve.ts';
 import * as suspend from './cli/suspend.ts';
 import type { Io } from './cli/terminal.ts';
@@ -31,6 +32,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   audit,
   whoami,
   exemptions,
+  novelty,
 };
 
 const [name = '--help', ...args] = process.argv.slice(2);
