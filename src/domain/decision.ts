@@ -97,9 +97,8 @@ export interface Decision {
   readonly because?: readonly Because[];
   /** What the decisive rules say to the agent, where they say anything. */
   readonly messages?: readonly string[];
-  /** Sensitivity label of the matched rules, for reviewers. */
-  readonly data?: string;
-  readonly reversible?: boolean;
+  /** What the matched rules say of the data in words that are no label, for reviewers. */
+  readonly dataWords?: readonly string[];
   /** Channels of the decisive rules and their tiers, where there are any. */
   readonly notify?: readonly string[];
   /** Digest of the whole policy in force. */
@@ -149,6 +148,8 @@ export interface Policy {
   classify(call: Classifiable): Classification;
   /** Where the action leads. Looked for once, when it is first asked for. Never throws. */
   destinations(call: Classifiable): Destinations;
+  /** The same where it was asked for before; undefined where it was not. */
+  knownDestinations(call: Classifiable): Destinations | undefined;
   /**
    * By what the call is recognised when it is made again. Undefined where no rule of this policy reads what is new, and
    * for what opens and keeps an MCP session.

@@ -49,6 +49,7 @@ export interface MoreConfig {
   readonly issuers?: Section<'identity'>['issuers'];
   readonly taints?: Section<'taints'>;
   readonly resources?: Section<'resources'>;
+  readonly taints?: Section<'taints'>;
 }
 
 export async function openConsole(more: MoreConfig = {}): Promise<TestConsole> {
@@ -178,5 +179,6 @@ function configOf({ folder, port, url, issuer, upstream, more }: Places): Config
     ...(more.notifications && { notifications: more.notifications }),
     ...(more.taints && { taints: more.taints }),
     ...(more.resources && { resources: more.resources }),
+    ...(more.taints && { taints: more.taints }),
   };
 }
