@@ -73,14 +73,18 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
   };
 }
 
-/** What the configuration says of the call, and where it leads. */
-function viewFacts({ classification, destinations }: Facts) {
+/** What the configuration says of the call, where it leads, and what came before it. */
+function viewFacts(facts: Facts) {
+  const { classification, destinations, tainted } = facts;
   const { resources, data, operation, reversible, environment, owners } = classification;
   return {
     ...{ resources, data, operation, reversible, environment, owners },
     destination: destinations?.trust,
     destinations: destinations && [...destinations.targets, ...destinations.mentions],
     destinationsUnknown: destinations?.unknown,
+    tainted: tainted && taintsOf(tainted),
+    marks: tainted?.map(viewMark),
+    ...historyOf(facts),
   };
 }
 
