@@ -14,6 +14,12 @@ const ENOUGH = 5;
 /** Ids that can be written in a condition as they are. */
 const PLAIN = /^[\x21-\x7e]{1,500}$/;
 
+/**
+ * A rule about what happened before holds some calls of a kind, and not others: approvals of those that it held say
+ * nothing of the kind.
+ */
+const RESTS_ON_HISTORY = /\b(?:tainted|taintedBy|meter|novel)\b/;
+
 /** Entries for `rules` that replace the one that holds such calls; undefined when nothing can be proposed. */
 export function proposeRules(rules: readonly ProposedRule[], hold: Hold, similar: SimilarHolds): string | undefined {
   if (similar.approvedTimes < ENOUGH || similar.deniedTimes > 0 || !PLAIN.test(hold.principal.id)) return undefined;
@@ -21,7 +27,7 @@ export function proposeRules(rules: readonly ProposedRule[], hold: Hold, similar
     .filter(({ effect }) => effect === 'hold')
     .map(({ id }) => rules.find((rule) => rule.id === id));
   const [rule] = holding;
-  if (rule === undefined || holding.length !== 1) return undefined;
+  if (rule === undefined || holding.length !== 1 || RESTS_ON_HISTORY.test(rule.when ?? '')) return undefined;
   const agent = JSON.stringify(hold.principal.id);
   const { tier: _, wholeSession: __, ...allowed } = rule;
   // The proposed rule passes plain requests or WebSockets, and not both: where WebSockets pass, a plain request of the

@@ -93,3 +93,8 @@ it.each([
 ])('proposes nothing for %s', (_, more) => {
   expect(propose(more)).toBeUndefined();
 });
+
+it.each(['meter.paid > 5000', '"customer-data" in tainted', 'taintedBy.agent != []', 'novel.destination'])(
+  'proposes nothing for a rule about what happened before: %s',
+  (when) => expect(propose({ rules: [{ ...rule, when }] })).toBeUndefined(),
+);

@@ -39,7 +39,7 @@ import type { Span, Tracing } from '../../src/domain/trace.ts';
 import type { Outgoing, ResponseSink, Sent, Upgrade } from '../../src/domain/upstream.ts';
 import { createPipeline, WAYS } from '../../src/pipeline.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
-import type { ResourceOptions, RuleOptions } from '../../src/policy/rules.ts';
+import type { MeterOptions, ResourceOptions, RuleOptions } from '../../src/policy/rules.ts';
 import { AgentCalls } from '../../src/steps/call-slots.ts';
 import { createOpenCalls, type OpenCalls } from '../../src/steps/open-calls.ts';
 import { createSteps } from '../../src/steps/steps.ts';
@@ -166,6 +166,7 @@ export class Workbench {
   route: SharedMount['route'] = async (request) => ({ request });
   rules: readonly RuleOptions[] = RULES;
   resources: readonly ResourceOptions[] = [];
+  meters: Readonly<Record<string, MeterOptions>> = {};
   /** How long the marks of each taint last, ms. */
   taints: ReadonlyMap<string, number> = new Map();
   limits: Partial<Pick<RuntimeConfig, 'waitMs' | 'callsPerAgent' | 'heldBodyBytes' | 'storedBytesPerAgent'>> = {};
@@ -271,6 +272,7 @@ export class Workbench {
     const policy = compilePolicy({
       ...NOTHING_CLASSIFIED,
       resources: this.resources,
+      meters: this.meters,
       taints: Object.fromEntries(this.taints),
       rules: this.rules,
       tiers: TIERS,
