@@ -99,7 +99,7 @@ function refuseInvolved({ scope, key, cause }: Mark, reviewer: Reviewer, owners:
     );
 }
 
-function viewMark({ taint, scope, key, since, until, cause }: Mark) {
+export function viewMark({ taint, scope, key, since, until, cause }: Mark) {
   const { call, at, resources, agent, chain } = cause;
   return {
     ...{ taint, scope, key, since: isoTime(since), until: isoTime(until) },

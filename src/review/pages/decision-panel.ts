@@ -6,6 +6,7 @@ import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold } from '../../domain/hold.ts';
 import { runsOutAt } from '../inbox.ts';
 import type { Permissions } from '../permissions.ts';
+import { renderAction, type Shown } from './arguments.ts';
 import { alert, type Html, timeLeft, words } from './html.ts';
 import { renderPage, type SignedIn } from './layout.ts';
 import { asksFor, asksProof, type Proof, passkeyIsEnough, renderProof, signInAgain } from './proof.ts';

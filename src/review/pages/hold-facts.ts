@@ -56,24 +56,30 @@ const UNKNOWN = {
 function renderBefore(facts: Facts, now: EpochMs): Html | string {
   const { tainted = [] } = facts;
   const { meters = {}, novel = [] } = historyOf(facts);
-  const counted = Object.entries(meters).map(([name, value]) => html`<li>${words(name)}: <strong>${number(value)}</strong> with this call</li>`);
+  const counted = Object.entries(meters).map(
+    ([name, value]) => html`<li>${words(name)}: <strong>${number(value)}</strong> with this call</li>`,
+  );
   const first = novel.map((what) => html`<li>${FIRST[what as keyof typeof FIRST]}</li>`);
   if (tainted.length + counted.length + first.length === 0) return '';
   return html`<h3>What came before</h3>
-    <ul class="plain-list">${tainted.map((mark) => renderMark(mark, now))}${counted}${first}</ul>`;
+    <ul class="plain-list">${[...Map.groupBy(tainted, ({ taint }) => taint)].map(([taint, marks]) => renderTaint(taint, marks, now))}${counted}${first}</ul>`;
 }
 
 const WHOSE: Readonly<Record<MarkScope, string>> = {
-  agent: 'the agent',
-  person: 'the person it acts for',
-  root: 'the task or one of its other agents',
+  agent: 'an agent of the chain',
+  person: 'a person of the chain',
+  root: 'the tree of this task',
   resource: 'what it reads',
 };
 
-function renderMark({ taint, scope, key, cause, until }: Mark, now: EpochMs): Html {
-  return html`<li><span class="tag warn">${words(taint)}</span> has marked ${WHOSE[scope]}
-      (<span class="mono">${words(key)}</span>) since ${words(cause.resource)} was read ${ago(cause.at, now)};
-      until ${moment(until)}</li>`;
+/** One taint, with everything of the caller that it marks; what caused it last is told. */
+function renderTaint(taint: string, marks: readonly Mark[], now: EpochMs): Html {
+  const last = marks.reduce((latest, mark) => (mark.until > latest.until ? mark : latest));
+  const places = marks.map(({ scope, key }) => html`<li>${WHOSE[scope]}: <span class="mono">${words(key)}</span></li>`);
+  return html`<li><span class="tag warn">${words(taint)}</span>
+      since ${words(last.cause.resources.join(', '))} was read ${ago(last.cause.at, now)}, until ${moment(last.until)}.
+      It marks
+      <ul>${places}</ul></li>`;
 }
 
 const FIRST = {
