@@ -18,6 +18,8 @@ export interface Condition {
    * that reads it.
    */
   readonly readsBody: boolean;
+  /** Whether the condition may read where the call leads: the body is then searched, and has to be buffered. */
+  readonly readsDestinations: boolean;
   /** The facts that the condition may read. Never fewer than it reads. */
   readonly factsRead: ReadonlySet<HistoryFact>;
   /** The meters that the condition may read; never fewer than it reads. */
@@ -56,6 +58,7 @@ export function compileCondition(expression: string, language: Language = PLAIN)
   const growth = findGrowth(ast);
   return {
     readsBody: reads.body,
+    readsDestinations: reads.destinations,
     factsRead: reads.facts,
     metersRead: new Set(reads.facts.has('meter') ? metersIn(ast, language.names.meters) : []),
     readsHints: reads.hints,
