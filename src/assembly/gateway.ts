@@ -120,6 +120,7 @@ async function build(
     operations: {
       audit,
       marks: store.marks,
+      ...{ meters: store.meters, novelty: store.novelty, metersInForce: () => live.runtime().policy.meters },
       owners: (agent) => live.config().identity.owners[agent] ?? [],
       ...{ tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
       stopTasks: calls.stopTasks,

@@ -7,7 +7,7 @@ import type { Classifiable, Classification, Destinations, TaskNeed } from './cla
 import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';
 import type { JsonObject } from './json.ts';
-import type { Metering } from './meter.ts';
+import type { Meter, Metering } from './meter.ts';
 import type { Recognisable } from './novelty.ts';
 import type { Task, TaskCall } from './task.ts';
 import type { Escalation } from './tier.ts';
@@ -142,6 +142,8 @@ export interface Policy {
    * The facts that the rules which could match this call read. A decision then holds only until one of them changes.
    */
   factsRead(upstream: string, method: string, path: string): ReadonlySet<HistoryFact>;
+  /** Every meter of the configuration. */
+  readonly meters: readonly Meter[];
   /** The meters that count this call, and those that a rule for it reads. Never throws. */
   meterings(call: Classifiable): readonly Metering[];
   /** What the configuration says of the action. Never throws: what cannot be evaluated counts as matching. */

@@ -8,7 +8,7 @@ import { findGrowth } from './cel/growth.ts';
 import { FAILED, type Value } from './cel/values.ts';
 import { metersIn, readsOf } from './condition-reads.ts';
 import { type Language, languageOf, parseExpression } from './language.ts';
-import { type Literal, literalsOf } from './literals.ts';
+import { type Literal, literalsOf, readsNoAgentMarks } from './literals.ts';
 import { action } from './variables/action.ts';
 import type { CallVariables } from './variables/variables.ts';
 
@@ -28,7 +28,9 @@ export interface Condition {
   readonly readsHints: boolean;
   /** Whether the condition may read what the action is by the configuration. */
   readonly readsAction: boolean;
-  /** The texts that are compared with members of `action`. */
+  /** Whether the condition reads marks, and none on agents. */
+  readonly readsNoAgentMarks: boolean;
+  /** The texts that are compared with members of `action`, or with marks. */
   readonly literals: readonly Literal[];
   /** The variables that the condition may read. */
   readonly names: ReadonlySet<string>;
@@ -63,6 +65,7 @@ export function compileCondition(expression: string, language: Language = PLAIN)
     readsAction: reads.names.has(action.name),
     names: reads.names,
     literals: literalsOf(ast),
+    readsNoAgentMarks: readsNoAgentMarks(ast),
     ...(growth !== undefined && { growth }),
     evaluate: evaluation(compileProgram(ast)),
   };

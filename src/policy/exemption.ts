@@ -31,6 +31,7 @@ const NO_CONDITION: Condition = {
   factsRead: new Set(),
   metersRead: new Set(),
   literals: [],
+  readsNoAgentMarks: false,
   names: new Set(),
   evaluate: () => true,
 };

@@ -63,6 +63,7 @@ export function compilePolicy(options: PolicyOptions): Policy {
   const findings = createRuleOutcomes(options.upstreams, digests, (text) => vocabulary.label(text) !== undefined);
   return {
     digest: digests.policy,
+    meters: meters.all,
     bodyNeed: (upstream, method, path) =>
       classifier.readsBody(upstream, method, path) ? 'json' : weighBodyNeed(index, meters, upstream, method, path),
     factsRead: (upstream, method, path) => (readsFacts ? factsRead(index, upstream, method, path) : NO_FACTS),

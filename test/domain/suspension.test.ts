@@ -1,7 +1,7 @@
 // Which suspensions cover a call. Kind of fault: a caller that is stopped under one of its names and not under another.
 
 import { describe, expect, it } from 'vitest';
-import { keyOf, keysOf, type Suspended } from '../../src/domain/suspension.ts';
+import { keysOf, type Stopped, type Suspended, stops } from '../../src/domain/suspension.ts';
 
 const party = (issuer: string, subject: string) => ({ id: `${issuer}#${subject}`, issuer, subject });
 const call = {
@@ -9,22 +9,27 @@ const call = {
     ...party('https://idp.example', 'agent'),
     agentKey: 'client-7',
     spiffeId: 'spiffe://prod.example/ns/pay/sa/bot',
+    spiffeKey: 'spiffe://prod.example/ns/*/sa/bot',
     onBehalfOf: [
       { ...party('https://idp.example', 'Walter'), person: 'oid-9' },
-      { ...party('', ''), id: 'spiffe://mesh.example/planner' },
+      { ...party('', ''), id: 'spiffe://mesh.example/planner', agentKey: 'client-8' },
     ],
   },
   action: { upstream: 'tools/search' },
   task: { id: 'task_1', ancestors: ['task_root', 'task_above'] },
 };
-const covers = (what: Suspended): boolean => keysOf(call).includes(keyOf(what));
+const covers = (what: Stopped): boolean => stops(what, keysOf(call));
 
 describe('a call is covered by a suspension of', () => {
-  it.for<Suspended>([
+  it.for<Stopped>([
     { principal: 'https://idp.example#agent' },
     { principal: 'spiffe://prod.example/ns/pay/sa/bot' },
     { principal: 'https://idp.example#Walter' },
     { principal: 'client-7' },
+    { principal: 'client-8' },
+    { principal: 'spiffe://prod.example/ns/*/sa/bot' },
+    // Another id of the same agent.
+    { principal: 'https://idp.example#agent-of-yesterday', agentKey: 'client-7' },
     { person: 'oid-9' },
     { person: 'walter' },
     { person: '\u{ff37}ALTER' },

@@ -47,7 +47,7 @@ const it = gatewayTest
         rule.hold('solo', { upstream: 'solo', tool: 'pay' }, { tier: 'bound' }),
         rule.hold('tools', { upstream: 'tools', tool: 'transfer_funds' }, { tier: 'bound' }),
         rule.hold('modern', { upstream: 'modern', tool: 'transfer_funds' }, { tier: 'bound' }),
-        rule.hold('live', { upstream: 'live', upgrade: true }, { tier: 'bound' }),
+        rule.hold('live', { upstream: 'live', upgrade: true }, { tier: 'bound', wholeSession: true }),
         rule.hold('both', { upstream: 'both', tool: 'a__pay' }, { tier: 'bound' }),
       ],
       limits: { wait: '0s', pendingPerAgent: 1000 },

@@ -26,7 +26,7 @@ const configFor = (sockets: WebSocketServer): GivenConfig => ({
   },
   rules: [
     rule.allow('reads', { upstream: 'api', methods: ['GET'], path: '/open' }),
-    rule.hold('held-reads', { upstream: 'api', methods: ['GET'], path: '/held/*' }),
+    rule.hold('held-reads', { upstream: 'api', methods: ['GET'], path: '/held/*' }, { wholeSession: true }),
     rule.allow('sockets', { upstream: 'sockets', path: '/open', upgrade: true }),
     rule.hold('held-sockets', { upstream: 'sockets', path: '/held/*', upgrade: true }, { wholeSession: true }),
   ],

@@ -150,6 +150,7 @@ describe('with a person claim on both sides', () => {
     const held = await answered(env.transfer(body, { claims, headers: now }));
     const same = await env.reviewer('walter@console', ['finance'], { oid: 'oid-walter' });
     await same.approve(held.hold);
+    const unaffected = await answered(env.transfer({ to: 'unaffected' }, { claims, headers: now }));
     const show = (config: WholeConfig) => Object.assign(config.identity.issuers[0] ?? {}, { personClaim: 'oid' });
     expect(await env.edit(show)).toBe('config.reloaded');
     const before = env.upstream.requests.length;
@@ -157,6 +158,24 @@ describe('with a person claim on both sides', () => {
       code: 'approval_invalidated',
     });
     expect(env.upstream.requests.length).toBe(before);
+    // A hold that was opened when no token named a person goes on with another reviewer.
+    await (await env.reviewer('alice', ['finance'], { oid: 'oid-alice' })).approve(unaffected.hold);
+    const sent = await answered(env.transfer({ to: 'unaffected' }, { claims, headers: now }));
+    expect(sent).toMatchObject({ status: 200, hold: unaffected.hold });
+  });
+
+  it('stops every agent for a suspended person, whatever account the token names', async ({ env }) => {
+    const sam = await env.reviewer('sam', ['soc', 'finance'], { oid: 'oid-sam' });
+    const fay = (sub: string, bot: string) => ({ sub, oid: 'oid-fay', act: { sub: bot } });
+    const open = await hold(env, fay('fay@app', 'bot-1'));
+    const suspended = await sam.post('/suspensions', { person: 'OID-Fay', reason: 'account taken over' });
+    expect(await sam.show(open)).toMatchObject({ state: 'REVOKED' });
+    for (const claims of [fay('fay@app', 'bot-1'), fay('fay@other', 'bot-2'), { sub: 'fay@app', oid: 'oid-fay' }])
+      expect(await answered(env.call('/api/accounts', { claims }))).toMatchObject({ code: 'principal_suspended' });
+    expect((await env.call('/api/accounts', { as: 'bot-1' })).status).toBe(200);
+    const { id } = (await suspended.json()) as { id: string };
+    await sam.request(`/suspensions/${id}`, { method: 'DELETE' });
+    expect((await env.call('/api/accounts', { claims: fay('fay@app', 'bot-1') })).status).toBe(200);
   });
 
   it('compares after a restart as before', async ({ env }) => {

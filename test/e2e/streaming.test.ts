@@ -46,7 +46,7 @@ const it = gatewayTest.extend('env', file, async ({ environment, closes }) => {
     rules: [
       rule.allow('open', { path: '/open*' }),
       rule.allow('sockets', { upstream: 'sockets', path: '/open*', upgrade: true }),
-      rule.hold('held', { path: '/held*' }),
+      rule.hold('held', { path: '/held*' }, { wholeSession: true }),
     ],
   });
   await closes({
