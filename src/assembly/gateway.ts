@@ -23,7 +23,7 @@ import { certificateExpiries } from './certificate-files.ts';
 import { compile, identityOptions } from './compile.ts';
 import { agentScheme, type FoundationOptions, openFoundation } from './foundation.ts';
 import { openGatewayKeys } from './gateway-keys.ts';
-import { createHolding, keepRetention, keyOfId, refuseUnknownUpstream } from './holding.ts';
+import { createHolding, keepRetention, keyOfId, ownersOf, refuseUnknownUpstream } from './holding.ts';
 import { LiveConfig } from './live-config.ts';
 import { createMcp } from './mcp.ts';
 import { startNotices } from './notices.ts';
@@ -120,7 +120,7 @@ async function build(
     operations: {
       audit,
       marks: store.marks,
-      owners: (agent) => live.config().identity.owners[agent] ?? [],
+      owners: (agentKey) => ownersOf({ id: agentKey }, live, store.agents),
       ...{ tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
       stopTasks: calls.stopTasks,
       promptOf: (task) => readPrompt(seal, store.tasks, task),
