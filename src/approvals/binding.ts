@@ -4,6 +4,7 @@
 import type { Action, Digest } from '../domain/action.ts';
 import { type CallSession, isBoundToSession } from '../domain/call-session.ts';
 import { canonicalDigest, sha256 } from '../domain/canonical.ts';
+import type { Facts } from '../domain/facts.ts';
 import { type HeaderList, withoutField } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
 import { approvedFields, bindsSession } from '../domain/mcp-session.ts';
@@ -13,7 +14,7 @@ import { boundTask, type Task } from '../domain/task.ts';
 /** What a vote is bound to. */
 export type BindingFacts = Pick<
   Hold,
-  'actionDigest' | 'principal' | 'requirements' | 'decisionDigest' | 'nonce' | 'deadline'
+  'actionDigest' | 'principal' | 'requirements' | 'decisionDigest' | 'factsDigest' | 'nonce' | 'deadline'
 > & {
   readonly task?: Pick<Task, 'id' | 'revision'> & Partial<Pick<Task, 'provenance'>>;
   readonly session?: CallSession;
@@ -28,10 +29,22 @@ export interface Caller extends Party {
   readonly onBehalfOf: readonly Party[];
 }
 
-/** DESIGN section 7: the digest that a reviewer's vote names, and that a release is checked against. */
+/**
+ * What the configuration says that a call is and where it leads. A reload that changes it changes the digest; one that
+ * is about other calls does not.
+ */
+export function factsDigest({ classification, destinations }: Pick<Facts, 'classification' | 'destinations'>): Digest {
+  return canonicalDigest('countersign/facts/v1', { classification, destinations: destinations ?? null });
+}
+
+/**
+ * The digest that a reviewer's vote names, and that a release is checked against. A hold of an earlier version binds no
+ * facts, and has the digest of that version.
+ */
 export function bindingDigest(facts: BindingFacts): Digest {
+  const { factsDigest: digest } = facts;
   const task = boundTask(facts.task);
-  return canonicalDigest('countersign/hold/v1', {
+  return canonicalDigest(digest === undefined ? 'countersign/hold/v1' : 'countersign/hold/v2', {
     actionDigest: facts.actionDigest,
     principal: boundCaller(facts.principal),
     task: task === undefined ? null : { id: task.id, revision: task.revision },
@@ -39,6 +52,7 @@ export function bindingDigest(facts: BindingFacts): Digest {
     nonce: facts.nonce,
     deadline: facts.deadline,
     // Left out where it is not bound, so that the digest of such a hold stays as it was before this member existed.
+    ...(digest !== undefined && { factsDigest: digest }),
     ...(isBoundToSession(facts.requirements) && { session: facts.session ?? null }),
   });
 }

@@ -5,13 +5,14 @@ import { randomBytes } from 'node:crypto';
 import type { Action, Digest } from '../domain/action.ts';
 import type { HoldRequest } from '../domain/approvals.ts';
 import { defined } from '../domain/defined.ts';
+import { shownClassification } from '../domain/facts.ts';
 import { gistOf } from '../domain/gist.ts';
 import type { HeldAction, HeldContent, HeldPrincipal, HeldTask, HeldTaskWords, NewHold } from '../domain/hold.ts';
 import { approvedFields, bindsSession, sessionOf } from '../domain/mcp-session.ts';
 import type { Party, Principal } from '../domain/principal.ts';
 import type { Task, TaskCall } from '../domain/task.ts';
 import { GatewayError } from '../errors.ts';
-import { bodyDigestOf } from './binding.ts';
+import { bodyDigestOf, factsDigest } from './binding.ts';
 
 /**
  * `digest` is the requestDigest. `traceHold` is called here, once: the record keeps the spans to which release and
@@ -33,8 +34,8 @@ export function recordHold(request: HoldRequest, digest: Digest, owners: readonl
     requirements: decision.requirements,
     ...(request.session && { session: request.session }),
     facts: request.facts,
-    ...(decision.data === undefined ? {} : { data: decision.data }),
-    ...(decision.reversible === undefined ? {} : { reversible: decision.reversible }),
+    factsDigest: factsDigest(request.facts),
+    ...shownClassification(request.facts, decision),
     ...(decision.notify === undefined ? {} : { notify: decision.notify }),
     policyDigest: decision.policyDigest,
     decisionDigest: decision.decisionDigest,

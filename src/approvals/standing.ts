@@ -7,7 +7,7 @@ import { appeared, asHeld, stricter } from '../domain/facts.ts';
 import type { Hold } from '../domain/hold.ts';
 import { bindsSession } from '../domain/mcp-session.ts';
 import { boundTask } from '../domain/task.ts';
-import { callerDigest } from './binding.ts';
+import { callerDigest, factsDigest } from './binding.ts';
 
 /** The verdict that counts for the held call, or what changed (a sentence). */
 export type Standing = { readonly verdict: Verdict } | { readonly changed: string };
@@ -19,14 +19,18 @@ export function standingOf(hold: Hold, judged: Judged): Standing {
   const { facts } = hold;
   const verdict = facts === undefined ? judged : judged.on(stricter(facts, judged.facts));
   const difference = differenceOf(hold, verdict);
-  if (difference === undefined) return { verdict };
+  const verdictOf = (counted: Verdict): Standing =>
+    hold.factsDigest === undefined || hold.factsDigest === factsDigest(judged.facts)
+      ? { verdict: counted }
+      : { changed: 'What the configuration says of the call changed.' };
+  if (difference === undefined) return verdictOf(verdict);
   if (facts === undefined) return { changed: difference };
   // On the facts of then: if this verdict differs too, something else than facts has changed.
   const held = judged.on(asHeld(facts, judged.facts));
   const other = differenceOf(hold, held);
   if (other !== undefined) return { changed: other };
   const more = rulesAdded(hold, verdict);
-  if (more.length === 0) return { verdict: held };
+  if (more.length === 0) return verdictOf(held);
   const what = appeared(facts, judged.facts);
   const because = what.length === 0 ? 'what is known of the call changed' : what.join(', ');
   return { changed: `New since the call was held: ${because}. Rules that match because of it: ${more.join(', ')}.` };

@@ -120,7 +120,8 @@ async function build(
     operations: {
       audit,
       marks: store.marks,
-      owners: (agentKey) => ownersOf({ id: agentKey }, live, store.agents),
+      ...{ meters: store.meters, novelty: store.novelty, metersInForce: () => live.runtime().policy.meters },
+      owners: (agent) => ownersOf({ id: agent }, live, store.agents),
       ...{ tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
       stopTasks: calls.stopTasks,
       promptOf: (task) => readPrompt(seal, store.tasks, task),

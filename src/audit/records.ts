@@ -8,6 +8,7 @@ import type { Action, ActionBody, Digest } from '../domain/action.ts';
 import type { RecordText } from '../domain/audit.ts';
 import type { CallFacts } from '../domain/call-facts.ts';
 import { sha256 } from '../domain/canonical.ts';
+import { type Classification, type Destinations, isClassified } from '../domain/classification.ts';
 import { isoTime } from '../domain/clock.ts';
 import type { Credential, OutstandingCredential } from '../domain/credential.ts';
 import type { Decision } from '../domain/decision.ts';
@@ -32,6 +33,8 @@ export function decisionRecord(facts: CallFacts, span?: SpanRef): RecordText {
       task && JSON.stringify({ id: task.id, revision: task.revision, root: task.root, provenance: task.provenance }),
     action: action && actionText(action, facts.actionDigest),
     decision: decision && decisionText(decision),
+    classification: facts.facts && classificationText(facts.facts.classification),
+    destinations: facts.facts?.destinations && destinationsText(facts.facts.destinations),
     meters: meters && JSON.stringify(meters),
     novel: novel && JSON.stringify(novel),
     tainted: facts.tainted && JSON.stringify(facts.tainted),
@@ -78,8 +81,26 @@ const decisionText = writtenOnce((decision: Decision) =>
   }),
 );
 
-function writtenOnce<T extends object>(write: (value: T) => string): (value: T) => string {
-  const texts = new WeakMap<T, string>();
+/** Undefined where the configuration says nothing of the call: its method says the rest. */
+const classificationText = writtenOnce((classification: Classification) => {
+  const { resources, data, reversible, environment, operation, owners } = classification;
+  return isClassified(classification)
+    ? JSON.stringify({ resources, data, reversible, environment, operation, owners })
+    : undefined;
+});
+
+/** Places that a record names. The least trusted come first. */
+const MOST_PLACES = 50;
+
+/** Hosts and trust. What the call says of a place besides its host is not recorded. */
+const destinationsText = writtenOnce(({ trust, targets, mentions, unknown }: Destinations) => {
+  const places = [...targets, ...mentions].map(({ host, trust: how, role }) => ({ host, trust: how, role }));
+  const more = places.length > MOST_PLACES ? places.length - MOST_PLACES : undefined;
+  return JSON.stringify({ trust, places: places.slice(0, MOST_PLACES), more, unknown });
+});
+
+function writtenOnce<T extends object, Text extends string | undefined>(write: (value: T) => Text): (value: T) => Text {
+  const texts = new WeakMap<T, Text>();
   return (value) => {
     const known = texts.get(value);
     if (known !== undefined) return known;

@@ -71,6 +71,7 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   if (credential !== undefined) sheet.fact('armed with', `${credential.name} ${JSON.stringify(credential.scope)}`);
   if (hold.data !== undefined) sheet.fact('data', hold.data);
   if (hold.reversible !== undefined) sheet.fact('reversible', hold.reversible ? 'yes' : 'NO');
+  renderClassification(sheet, hold);
   // A newer gateway may send a word that is unknown here.
   const reasons: Readonly<Record<string, string>> = WHY;
   for (const { id, effect, why, maintainer } of hold.rules) {
@@ -96,6 +97,19 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   if (hold.useBy !== undefined) sheet.fact('use before', hold.useBy);
   if (hold.outcomeStatus !== undefined) sheet.fact('outcome', `the upstream answered ${hold.outcomeStatus}`);
   if (hold.endedBecause !== undefined) sheet.fact('ended', hold.endedBecause);
+}
+
+/** What the configuration says that the call is, and where it leads. */
+function renderClassification(sheet: Sheet, { facts }: ShownHold): void {
+  if (facts === undefined) return;
+  sheet.fact('operation', facts.operation);
+  if (facts.environment !== undefined) sheet.fact('environment', facts.environment);
+  if (facts.resources.length > 0) sheet.fact('touches', facts.resources.join(', '));
+  const owners = [...new Set(facts.owners.flat())];
+  if (owners.length > 0) sheet.fact('answered for', owners.join(', '));
+  for (const { value, host, trust, role } of facts.destinations ?? [])
+    sheet.fact(role === 'target' ? 'goes to' : 'mentions', `${host ?? value} (${trust})`);
+  if (facts.destinationsUnknown !== undefined) sheet.fact('and more', 'places that could not all be found');
 }
 
 function proofOf({ stepUp, assurance }: ShownHold['requirements'][number]): readonly string[] {

@@ -92,6 +92,19 @@ const shownHold = z.object({
   ),
   data: z.string().optional(),
   reversible: z.boolean().optional(),
+  // Absent from gateways of earlier versions.
+  facts: z
+    .object({
+      resources: z.array(z.string()),
+      operation: z.string(),
+      environment: z.string().optional(),
+      owners: z.array(z.array(z.string())),
+      destinations: z
+        .array(z.object({ value: z.string(), host: z.string().optional(), trust: z.string(), role: z.string() }))
+        .optional(),
+      destinationsUnknown: z.string().optional(),
+    })
+    .optional(),
   votes: z.array(
     z.object({
       reviewer: z.object({ id: z.string(), name: z.string().optional() }),

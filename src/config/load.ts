@@ -28,7 +28,7 @@ import { violations } from './violations.ts';
 import { explain, faultsOf } from './zod-messages.ts';
 
 /** The sections that policy is made of. */
-type PolicyConfig = Pick<
+type PolicyConfig = { readonly peopleAreNamed?: boolean } & Pick<
   Config,
   'rules' | 'tiers' | 'upstreams' | 'sensitivity' | 'unclassified' | 'destinations' | 'resources' | 'taints' | 'meters'
 >;
@@ -155,6 +155,7 @@ function readSections(value: unknown, context: ConfigContext): Sections {
 
 /** Fills the gaps of sections with harmless entries. The faults of an entry itself are reported already. */
 function standIns({
+  identity: known,
   rules,
   tiers,
   upstreams,
@@ -176,6 +177,7 @@ function standIns({
     rules: rules.map((entry, index) => entry ?? { id: `unread-${index}`, match: {}, decide: 'deny' }),
     tiers: filled(tiers, () => tier().parse({ reviewers: ['group:unread'] })),
     meters: filled(meters, () => meter().parse({ match: {}, per: ['all'], window: '1h' })),
+    peopleAreNamed: known?.issuers.every((one) => 'subject' in one && one.subject === 'person') === true,
     upstreams: filled(upstreams, () => upstream({ folder: '/', env: {} }).parse({ url: 'https://unread.invalid' })),
   };
 }

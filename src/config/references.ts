@@ -13,6 +13,7 @@ import { checkReviewers } from './references/reviewers.ts';
 import { checkRules } from './references/rules.ts';
 import { checkSandboxes } from './references/sandboxes.ts';
 import type { Sections } from './references/sections.ts';
+import { checkTasks } from './references/tasks.ts';
 import { checkTiers } from './references/tiers.ts';
 import { checkUpstreams } from './references/upstreams.ts';
 import { checkViolations } from './references/violations.ts';
@@ -21,6 +22,7 @@ import { checkWebSockets } from './references/websockets.ts';
 const CHECKS = [
   checkUpstreams,
   checkCredentials,
+  checkTasks,
   checkTiers,
   checkResources,
   checkRules,

@@ -44,6 +44,10 @@ export interface Classification {
   readonly requireTask?: TaskNeed;
 }
 
+/** Whether the configuration says anything of the call. */
+export const isClassified = ({ resources, data, reversible, environment }: Classification): boolean =>
+  resources.length > 0 || data !== undefined || reversible !== undefined || environment !== undefined;
+
 /** Where a call leads. */
 export interface Destination {
   /** As it stands in the call: at most its first 256 characters. */

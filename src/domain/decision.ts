@@ -7,7 +7,7 @@ import type { Classifiable, Classification, Destinations, TaskNeed } from './cla
 import type { EpochMs } from './clock.ts';
 import type { Facts, HistoryFact } from './facts.ts';
 import type { JsonObject } from './json.ts';
-import type { Metering } from './meter.ts';
+import type { Meter, Metering } from './meter.ts';
 import type { Recognisable } from './novelty.ts';
 import type { Task, TaskCall } from './task.ts';
 import type { Escalation } from './tier.ts';
@@ -97,9 +97,8 @@ export interface Decision {
   readonly because?: readonly Because[];
   /** What the decisive rules say to the agent, where they say anything. */
   readonly messages?: readonly string[];
-  /** Sensitivity label of the matched rules, for reviewers. */
-  readonly data?: string;
-  readonly reversible?: boolean;
+  /** What the matched rules say of the data in words that are no label, for reviewers. */
+  readonly dataWords?: readonly string[];
   /** Channels of the decisive rules and their tiers, where there are any. */
   readonly notify?: readonly string[];
   /** Digest of the whole policy in force. */
@@ -143,12 +142,16 @@ export interface Policy {
    * The facts that the rules which could match this call read. A decision then holds only until one of them changes.
    */
   factsRead(upstream: string, method: string, path: string): ReadonlySet<HistoryFact>;
+  /** Every meter of the configuration. */
+  readonly meters: readonly Meter[];
   /** The meters that count this call, and those that a rule for it reads. Never throws. */
   meterings(call: Classifiable): readonly Metering[];
   /** What the configuration says of the action. Never throws: what cannot be evaluated counts as matching. */
   classify(call: Classifiable): Classification;
   /** Where the action leads. Looked for once, when it is first asked for. Never throws. */
   destinations(call: Classifiable): Destinations;
+  /** The same where it was asked for before; undefined where it was not. */
+  knownDestinations(call: Classifiable): Destinations | undefined;
   /**
    * By what the call is recognised when it is made again. Undefined where no rule of this policy reads what is new, and
    * for what opens and keeps an MCP session.

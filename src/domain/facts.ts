@@ -1,7 +1,8 @@
 // What is known of a call when it is decided: what the gateway was configured with, verified or counted. Words of the
 // agent are not facts.
 
-import type { Classification } from './classification.ts';
+import type { Classification, Destinations } from './classification.ts';
+import type { Decision } from './decision.ts';
 import { defined } from './defined.ts';
 import type { Novelty } from './novelty.ts';
 import { longest, type Mark, taintsOf } from './taint.ts';
@@ -14,6 +15,8 @@ export type HistoryFact = 'history' | 'tainted' | 'meter' | 'novel';
 
 export interface Facts {
   readonly classification: Classification;
+  /** Absent where nobody asked where the call leads: no rule read it, and no people are to decide. */
+  readonly destinations?: Destinations;
   /**
    * The marks of the call's agent keys, people and root: for each taint and scope the one that ends last. Absent where
    * nothing asks for them.
@@ -103,4 +106,13 @@ function eitherNew(then: Facts['novel'], now: Facts['novel']): Facts['novel'] {
 
 function joined(then: Facts['tainted'], now: Facts['tainted']): Facts['tainted'] {
   return then === undefined || now === undefined ? (now ?? then) : longest([...then, ...now]);
+}
+
+/** How sensitive a call is, as lists show it: its label, and the words of its rules that are no label. */
+export function shownClassification(
+  { classification: { data, reversible } }: Facts,
+  { dataWords = [] }: Pick<Decision, 'dataWords'>,
+): { readonly data?: string; readonly reversible?: boolean } {
+  const words = [...(data === undefined ? [] : [data]), ...dataWords];
+  return defined({ data: words.length === 0 ? undefined : words.join(', '), reversible });
 }

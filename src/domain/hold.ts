@@ -117,6 +117,8 @@ export interface HoldBase {
   readonly session?: CallSession;
   /** What was known when the call was held. Absent in holds of earlier versions. */
   readonly facts?: Facts;
+  /** Of what the configuration said of the call. Bound; absent in holds of earlier versions, which do not bind it. */
+  readonly factsDigest?: Digest;
   readonly data?: string;
   readonly reversible?: boolean;
   /** Channels that are told of this hold. */

@@ -101,8 +101,18 @@ export interface Reservation {
   readonly totals: Readonly<Record<string, number>>;
 }
 
+/** How far a meter is in one place. A number that cannot be told is left out. */
+export interface MeterStand {
+  /** Within the window. */
+  readonly counted?: number;
+  /** By open holds, and by calls under way. */
+  readonly reserved?: number;
+}
+
 /** Durable counts. All times are the store's. */
 export interface MeterStore {
+  /** For people. Throws `store_unavailable`. */
+  stand(meter: Meter, scope: MeterScope, key: string): MeterStand;
   /**
    * Reserves, and reads what each meter has come to, in one turn: of two calls the later one sees the earlier. Throws
    * `store_unavailable`.

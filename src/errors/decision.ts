@@ -11,10 +11,8 @@ export const DECISION = {
     'Open a task at /countersign/v1/tasks and send its id in Countersign-Task.',
   ),
   task_ended: refused(409, 'The task has ended', 'no', 'Open a new task.'),
-  task_required: refused(
-    403,
+  task_required: told(
     'This call needs a task',
-    'no',
     'Open a task and name it: in Countersign-Task, in params._meta["countersign/task"], or with the tool ' +
       'countersign_open_task. Do not look for another way.',
   ),

@@ -66,7 +66,7 @@ export const refused = (status: number, title: string, executed: Executed, remed
   remedy,
   violation: status === 403 ? 'other' : 'none',
 });
-/** The end of a hold, told again: it counts where people denied it, once. */
+/** No violation: a hold’s end that is told again, a suspension that is in force, or a task that is missing. */
 export const told = (title: string, remedy: string): ErrorSpec => ({
   ...refused(403, title, 'no', remedy),
   violation: 'none',

@@ -111,10 +111,12 @@ export function createTaskTokens(issuers: readonly TaskIssuerSettings[], parts: 
 
   return {
     take(headers) {
-      const values = FIELDS.flatMap((field) => header(headers, field) ?? []);
+      const [own, draft] = FIELDS;
+      const token = header(headers, own);
       // Where nobody is trusted with tasks, the draft's field is meant for somebody else.
-      const isOurs = trusted.size > 0 || header(headers, FIELDS[0]) !== undefined;
-      return values.length === 0 || !isOurs ? undefined : verify(values);
+      const other = trusted.size > 0 ? header(headers, draft) : undefined;
+      if (token === undefined) return other === undefined ? undefined : verify([other]);
+      return verify(other === undefined ? [token] : [token, other]);
     },
     sources: [...trusted.values()].map(({ own, keys }) => ({ name: own.name, keys })),
   };

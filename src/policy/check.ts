@@ -60,16 +60,22 @@ const growthWarning = (part: string): string =>
   `The time for \`${part}\` can grow with the square of what an agent sends. Past ${BUDGET} steps the condition counts as failed: ` +
   'a hold or deny rule then matches, an allow rule does not.';
 
+const UNNAMED_WARNING =
+  'Decide by `tainted`, or by `taintedBy.agent` too: an agent that reads without a task, and for nobody, leaves no mark ' +
+  'that this condition sees. Or set `requireTask: attested` on every resource with the taint, or `subject: person` at the ' +
+  'issuers.';
+
 const HISTORY_WARNING =
   'Decide by `tainted`, `meter` or `novel` instead of `task.calls`: it holds only the latest 200 calls under one root, ' +
   'and an agent that makes more calls, or names another task, is past it.';
 
 function* checkRule(
   rule: RuleOptions,
-  { tiers, sensitivity }: Pick<PolicyOptions, 'tiers' | 'sensitivity'>,
+  options: PolicyOptions,
   language: Language,
   known: KnownTexts,
 ): Generator<Fault> {
+  const { tiers, sensitivity } = options;
   const pattern = compiled(rule.match.path, compilePath);
   if (typeof pattern === 'string') yield { path: ['match', 'path'], message: pattern };
   else yield* checkTemplates(rule, pattern);
@@ -84,6 +90,8 @@ function* checkRule(
   }
   if (typeof condition === 'object' && condition.factsRead.has('history'))
     yield { path: ['when'], severity: 'warning', message: HISTORY_WARNING };
+  if (typeof condition === 'object' && condition.readsNoAgentMarks && !leavesNames(condition, options))
+    yield { path: ['when'], severity: 'warning', message: UNNAMED_WARNING };
   if (rule.data !== undefined && sensitivity.length > 0 && !sensitivity.includes(rule.data)) {
     const instead = suggest(rule.data, 'Labels', sensitivity);
     yield {
@@ -108,6 +116,15 @@ function* checkDestinations(destinations: PolicyOptions['destinations']): Genera
         yield { path, message: 'Write this pattern once: another place has it, too.' };
       seen.add(pattern.toLowerCase());
     }
+}
+
+/** Whether nobody can read what the condition's marks are about without a task, or without a person. */
+function leavesNames({ literals }: Condition, { resources, peopleAreNamed = false }: PolicyOptions): boolean {
+  const named = literals.filter(({ of }) => of === 'tainted').map(({ text }) => text);
+  const marking = resources.filter(
+    ({ taints = [] }) => named.length === 0 || taints.some((name) => named.includes(name)),
+  );
+  return peopleAreNamed || marking.every(({ taints, requireTask }) => !taints?.length || requireTask === 'attested');
 }
 
 function* checkResource({

@@ -8,6 +8,7 @@ import { VARIABLES } from './variables/variables.ts';
 
 export interface ConditionReads {
   readonly body: boolean;
+  readonly destinations: boolean;
   readonly hints: boolean;
   /** Every name that may be a variable; one that a macro binds may be among them. */
   readonly names: ReadonlySet<string>;
@@ -16,6 +17,7 @@ export interface ConditionReads {
 
 export function readsOf(ast: ASTNode): ConditionReads {
   let body = false;
+  let destinations = false;
   let hints = false;
   const names = new Set<string>();
   const mentions = new Map<HistoryFact, number>();
@@ -23,12 +25,19 @@ export function readsOf(ast: ASTNode): ConditionReads {
   for (const node of nodesOf(ast)) {
     if (node.op === 'id') names.add(node.args);
     hints ||= node.op === 'id' && BY_NAME.get(node.args) === 'hints';
-    body ||= mayReadBody(node);
+    body ||= (node.op === 'id' && BY_NAME.get(node.args) === 'body') || mayRead(node, BODY_MEMBERS);
+    destinations ||= mayRead(node, DESTINATION_MEMBERS);
     // Each mention of a variable counts as a mention of its facts, unless it clearly reads another member of it.
     if (node.op === 'id') for (const fact of FACTS_OF.get(node.args)?.keys() ?? []) count(fact, 1);
     for (const fact of factsNotRead(node)) count(fact, -1);
   }
-  return { body, hints, names, facts: new Set([...mentions].flatMap(([fact, left]) => (left > 0 ? [fact] : []))) };
+  return {
+    body,
+    destinations,
+    hints,
+    names,
+    facts: new Set([...mentions].flatMap(([fact, left]) => (left > 0 ? [fact] : []))),
+  };
 }
 
 /** The meters that an expression may read: those that it names, or all where it names `meter` in another way. */
@@ -55,10 +64,13 @@ const MEMBERS = VARIABLES.flatMap((variable) =>
     : [],
 );
 
-const BODY_MEMBERS = new Set(MEMBERS.filter(({ reads }) => reads === 'body').map(({ name }) => name));
+const membersThatRead = (kind: Reads): ReadonlySet<string> =>
+  new Set(MEMBERS.filter(({ reads }) => reads === kind).map(({ name }) => name));
+const BODY_MEMBERS = membersThatRead('body');
+const DESTINATION_MEMBERS = membersThatRead('destinations');
 
 const isFact = (reads: Reads | undefined): reads is HistoryFact =>
-  reads !== undefined && reads !== 'body' && reads !== 'hints';
+  reads !== undefined && reads !== 'body' && reads !== 'destinations' && reads !== 'hints';
 
 /** The facts that can be read by each variable, each fact with the members of the variable that do not read it. */
 const FACTS_OF: ReadonlyMap<unknown, ReadonlyMap<HistoryFact, ReadonlySet<unknown>>> = new Map(
@@ -94,17 +106,15 @@ function factsNotRead(node: ASTNode): readonly HistoryFact[] {
   return [...(FACTS_OF.get(holder.args) ?? [])].flatMap(([fact, others]) => (others.has(name) ? [fact] : []));
 }
 
-/** Wider than needed on purpose: any field or key called `body`, and whatever could hide one from this check. */
-function mayReadBody(node: ASTNode): boolean {
+/** Wider than needed on purpose: any field or key of such a name, and whatever could hide one from this check. */
+function mayRead(node: ASTNode, members: ReadonlySet<string>): boolean {
   switch (node.op) {
-    case 'id':
-      return BY_NAME.get(node.args) === 'body';
     case '.':
     case '.?':
-      return BODY_MEMBERS.has(node.args[1]);
+      return members.has(node.args[1]);
     case '[]':
     case '[?]':
-      return node.args[1].op !== 'value' || BODY_MEMBERS.has(node.args[1].args as string);
+      return node.args[1].op !== 'value' || members.has(node.args[1].args as string);
     case 'call':
       return node.args[0] === 'dyn';
     default:

@@ -8,7 +8,7 @@ import { findGrowth } from './cel/growth.ts';
 import { FAILED, type Value } from './cel/values.ts';
 import { metersIn, readsOf } from './condition-reads.ts';
 import { type Language, languageOf, parseExpression } from './language.ts';
-import { type Literal, literalsOf } from './literals.ts';
+import { type Literal, literalsOf, readsNoAgentMarks } from './literals.ts';
 import { action } from './variables/action.ts';
 import type { CallVariables } from './variables/variables.ts';
 
@@ -18,6 +18,8 @@ export interface Condition {
    * that reads it.
    */
   readonly readsBody: boolean;
+  /** Whether the condition may read where the call leads: the body is then searched, and has to be buffered. */
+  readonly readsDestinations: boolean;
   /** The facts that the condition may read. Never fewer than it reads. */
   readonly factsRead: ReadonlySet<HistoryFact>;
   /** The meters that the condition may read; never fewer than it reads. */
@@ -26,7 +28,9 @@ export interface Condition {
   readonly readsHints: boolean;
   /** Whether the condition may read what the action is by the configuration. */
   readonly readsAction: boolean;
-  /** The texts that are compared with members of `action`. */
+  /** Whether the condition reads marks, and none on agents. */
+  readonly readsNoAgentMarks: boolean;
+  /** The texts that are compared with members of `action`, or with marks. */
   readonly literals: readonly Literal[];
   /** The variables that the condition may read. */
   readonly names: ReadonlySet<string>;
@@ -54,12 +58,14 @@ export function compileCondition(expression: string, language: Language = PLAIN)
   const growth = findGrowth(ast);
   return {
     readsBody: reads.body,
+    readsDestinations: reads.destinations,
     factsRead: reads.facts,
     metersRead: new Set(reads.facts.has('meter') ? metersIn(ast, language.names.meters) : []),
     readsHints: reads.hints,
     readsAction: reads.names.has(action.name),
     names: reads.names,
     literals: literalsOf(ast),
+    readsNoAgentMarks: readsNoAgentMarks(ast),
     ...(growth !== undefined && { growth }),
     evaluate: evaluation(compileProgram(ast)),
   };

@@ -4,6 +4,7 @@
 import type { Digest } from '../domain/action.ts';
 import { canonicalDigest, canonicalText } from '../domain/canonical.ts';
 import type { Requirement } from '../domain/decision.ts';
+import { defined } from '../domain/defined.ts';
 import type { CompiledRule } from './compiled-rule.ts';
 import type { Meters } from './meters.ts';
 import type { PolicyOptions } from './rules.ts';
@@ -17,20 +18,27 @@ export function createDigests(options: PolicyOptions, rules: readonly CompiledRu
   const contentOf = (rule: CompiledRule) => withMeters(contentOfRule(rule), rule, meters);
   const contents = rules.map(contentOf);
   const upstreams = Object.fromEntries(
-    Object.entries(options.upstreams).map(([name, { protocol, credential, toolChanges, caseSensitive }]) => [
+    Object.entries(options.upstreams).map(([name, { protocol, credential, toolChanges, caseSensitive, ...more }]) => [
       name,
       {
         protocol,
         ...(caseSensitive === true && { caseSensitive }),
         ...(credential !== undefined && { credential }),
         ...(toolChanges !== undefined && { toolChanges }),
+        ...defined({ environment: more.environment, trust: more.trust }),
       },
     ]),
   );
   return {
-    policy: canonicalDigest('countersign/policy/v1', { rules: contents, upstreams }),
+    policy: canonicalDigest('countersign/policy/v1', { rules: contents, upstreams, ...classificationOf(options) }),
     decision: (matched) => canonicalDigest('countersign/decision/v1', matched.map(contentOf).sort(byId)),
   };
+}
+
+/** Left out where nothing is classified, so that such a policy has the digest that it always had. */
+function classificationOf({ sensitivity, unclassified, destinations, resources }: PolicyOptions) {
+  const says = resources.length > 0 || unclassified !== undefined || Object.keys(destinations).length > 0;
+  return says && { sensitivity, ...defined({ unclassified }), destinations, resources };
 }
 
 /** The same decision with the people who sit in the seats for owners: other owners make it another decision. */

@@ -26,10 +26,12 @@ export function withExemption(
 const NO_CONDITION: Condition = {
   readsBody: false,
   readsHints: false,
+  readsDestinations: false,
   readsAction: false,
   factsRead: new Set(),
   metersRead: new Set(),
   literals: [],
+  readsNoAgentMarks: false,
   names: new Set(),
   evaluate: () => true,
 };

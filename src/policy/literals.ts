@@ -30,6 +30,17 @@ export function literalsOf(ast: ASTNode): readonly Literal[] {
   });
 }
 
+/** Whether marks are read, and none on agents: only `taintedBy.person` and `taintedBy.task`. */
+export function readsNoAgentMarks(ast: ASTNode): boolean {
+  let mentions = 0;
+  let others = 0;
+  for (const node of nodesOf(ast)) {
+    if (node.op === 'id' && (node.args === 'tainted' || node.args === 'taintedBy')) mentions += 1;
+    if (node.op === '.' && isMarks(node) && (node.args[1] === 'person' || node.args[1] === 'task')) others += 1;
+  }
+  return mentions > 0 && mentions === others;
+}
+
 function pair(value: ASTNode, other: ASTNode): Literal[] {
   const of = nameOf(value);
   return of === undefined ? [] : textsIn(other, of);

@@ -78,6 +78,10 @@ export class Meters {
     return this.#byName.size > 0;
   }
 
+  get all(): readonly Meter[] {
+    return [...this.#byName.values()].map(({ meter }) => meter);
+  }
+
   named(name: string): Meter | undefined {
     return this.#byName.get(name)?.meter;
   }

@@ -60,17 +60,19 @@ export function compilePolicy(options: PolicyOptions): Policy {
   const meters = new Meters(options, vocabulary);
   const readsMeters = rules.some(({ condition }) => (condition?.metersRead.size ?? 0) > 0);
   const digests = createDigests(options, rules, meters);
-  const findings = createRuleOutcomes(options.upstreams, digests);
+  const findings = createRuleOutcomes(options.upstreams, digests, (text) => vocabulary.label(text) !== undefined);
   return {
     digest: digests.policy,
+    meters: meters.all,
     bodyNeed: (upstream, method, path) =>
       classifier.readsBody(upstream, method, path) ? 'json' : weighBodyNeed(index, meters, upstream, method, path),
     factsRead: (upstream, method, path) => (readsFacts ? factsRead(index, upstream, method, path) : NO_FACTS),
     meterings: (call) => (meters.any ? meteringsOf(index, meters, readsMeters, call) : NO_METERINGS),
     classify: classifier.classify,
-    destinations: (call) => vocabulary.destinationsOf(call),
+    destinations: (call) => vocabulary.destinations.find(call),
+    knownDestinations: (call) => vocabulary.destinations.known(call),
     recognise: (call, classification) =>
-      readsNovelty ? recogniseCall(index, call, classification, vocabulary.destinationsOf(call)) : undefined,
+      readsNovelty ? recogniseCall(index, call, classification, vocabulary.destinations.find(call)) : undefined,
     outlook(input) {
       try {
         return foresee(index, vocabulary, input);
@@ -103,7 +105,7 @@ function weighBodyNeed(index: RuleIndex, meters: Meters, upstream: string, metho
   if (meters.readsBody(upstream, method, path)) return 'json';
   const caseSensitive = index.caseSensitive(upstream);
   for (const rule of index.candidates(upstream, method)) {
-    const bytes = rule.options.decide === 'hold';
+    const bytes = rule.options.decide === 'hold' || rule.condition?.readsDestinations === true;
     const whole = (rule.condition?.factsRead.size ?? 0) > 0;
     if (!(rule.readsBody || bytes || whole) || rule.matchPath(read, caseSensitive) === undefined) continue;
     // What is new depends on where the body says that the call sends to.

@@ -39,6 +39,7 @@ const MARKS: Readonly<Record<MatchedRule['why'], string>> = { matched: '', condi
 export function createRuleOutcomes(
   upstreams: Readonly<Record<string, PolicyUpstream>>,
   digests: Digests,
+  isLabel: (text: string) => boolean,
 ): (matches: readonly Match[], upstream: string) => RuleOutcome {
   const remembered = new Map<string, RuleOutcome>();
   return (matches, upstream) => {
@@ -46,7 +47,7 @@ export function createRuleOutcomes(
     for (const { rule, why } of matches) key += `,${rule.index}${MARKS[why]}`;
     let findings = remembered.get(key);
     if (findings === undefined) {
-      findings = find(matches, upstreams[upstream]?.credential, digests);
+      findings = find(matches, upstreams[upstream]?.credential, digests, isLabel);
       if (remembered.size >= REMEMBERED_SETS) remembered.clear();
       remembered.set(key, findings);
     }
@@ -54,8 +55,13 @@ export function createRuleOutcomes(
   };
 }
 
-function find(matches: readonly Match[], credential: string | undefined, digests: Digests): RuleOutcome {
-  const facts = describe(matches, digests);
+function find(
+  matches: readonly Match[],
+  credential: string | undefined,
+  digests: Digests,
+  isLabel: (text: string) => boolean,
+): RuleOutcome {
+  const facts = describe(matches, digests, isLabel);
   const strictest = (['deny', 'hold', 'allow'] as const).find((effect) =>
     matches.some(({ rule }) => rule.options.decide === effect),
   );
@@ -95,14 +101,11 @@ function find(matches: readonly Match[], credential: string | undefined, digests
   return { decision: { ...decision, credential: { ...plan, scope: template } }, asksOwner };
 }
 
-function describe(matches: readonly Match[], digests: Digests) {
-  const options = matches.map(({ rule }) => rule.options);
-  const labels = new Set(options.flatMap(({ data }) => (data === undefined ? [] : [data])));
-  const reversible = options.flatMap((rule) => (rule.reversible === undefined ? [] : [rule.reversible]));
+function describe(matches: readonly Match[], digests: Digests, isLabel: (text: string) => boolean) {
+  const words = new Set(matches.flatMap(({ rule }) => rule.options.data ?? []).filter((text) => !isLabel(text)));
   return {
     rules: matches.map(matchedRule),
-    ...(labels.size > 0 && { data: [...labels].join(', ') }),
-    ...(reversible.length > 0 && { reversible: !reversible.includes(false) }),
+    ...(words.size > 0 && { dataWords: [...words] }),
     policyDigest: digests.policy,
     decisionDigest: digests.decision(matches.map(({ rule }) => rule)),
   };

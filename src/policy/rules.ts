@@ -155,6 +155,8 @@ export interface MeterOptions {
 
 export interface PolicyOptions extends ClassificationOptions {
   readonly rules: readonly RuleOptions[];
+  /** Whether every token says for which person a call is (`subject: person` at each issuer of agents); for `check`. */
+  readonly peopleAreNamed?: boolean;
   /** Whether agents are told the facts on which a hold or denial rests; default true. */
   readonly tellFacts?: boolean;
   readonly tiers: Readonly<Record<string, TierOptions>>;

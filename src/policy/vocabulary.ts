@@ -1,7 +1,7 @@
 // The words that one configuration gives to its conditions: labels of `sensitivity`, names of trust, and what they say of a
 // call.
 
-import type { Classifiable, Destination, Destinations } from '../domain/classification.ts';
+import type { Destination } from '../domain/classification.ts';
 import { Label } from './cel/label.ts';
 import { DestinationFinder, targetsIn } from './destinations/destinations.ts';
 import { TrustTable } from './destinations/trust-table.ts';
@@ -10,12 +10,12 @@ import type { ClassificationOptions, PolicyOptions } from './rules.ts';
 export class Vocabulary {
   readonly trust: TrustTable;
   readonly #labels: ReadonlyMap<string, Label>;
-  readonly #destinations: DestinationFinder;
+  readonly destinations: DestinationFinder;
 
   constructor(options: ClassificationOptions & Pick<PolicyOptions, 'upstreams'>) {
     this.trust = new TrustTable(options.destinations);
     this.#labels = new Map(options.sensitivity.map((text, rank) => [text, new Label(text, rank)]));
-    this.#destinations = new DestinationFinder(options, this);
+    this.destinations = new DestinationFinder(options, this);
   }
 
   /** Undefined for a text that is no label. */
@@ -26,9 +26,5 @@ export class Vocabulary {
   /** What a text names as a place to send to. */
   placesIn(text: string, naming: 'host' | 'recipient'): readonly Destination[] {
     return targetsIn(text, naming, this.trust);
-  }
-
-  destinationsOf(call: Classifiable): Destinations {
-    return this.#destinations.find(call);
   }
 }

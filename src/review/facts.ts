@@ -7,7 +7,9 @@ import { z } from 'zod';
 import { isFresh } from '../domain/assurance.ts';
 import type { AuditLog } from '../domain/audit.ts';
 import { type EpochMs, isoTime } from '../domain/clock.ts';
+import type { Meter, MeterStore } from '../domain/meter.ts';
 import { nameKey } from '../domain/name.ts';
+import type { NoveltyStore } from '../domain/novelty.ts';
 import { isOneOf } from '../domain/person.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
 import { MARK_SCOPES, type Mark, type MarkKey, type MarkStore } from '../domain/taint.ts';
@@ -18,6 +20,10 @@ import type { Powers } from './interventions.ts';
 export interface FactsParts {
   powersOf(reviewer: Reviewer): Powers;
   readonly marks: MarkStore;
+  readonly meters: Pick<MeterStore, 'stand'>;
+  readonly novelty: Pick<NoveltyStore, 'known'>;
+  /** The meters of the configuration in force. */
+  metersInForce(): readonly Meter[];
   readonly audit: AuditLog;
   /** Who is accountable for an agent. */
   owners(agentKey: string): readonly string[];
@@ -48,7 +54,12 @@ export function addFactRoutes<E extends FactsEnv>(
       );
     const key = readKey(context.req.query());
     const marks = await parts.marks.on([key]);
-    return context.json({ ...key, marks: marks.map(viewMark) });
+    return context.json({
+      ...key,
+      marks: marks.map(viewMark),
+      meters: viewMeters(parts, key),
+      ...(key.scope === 'agent' && { novelty: viewNovelty(parts, key.key) }),
+    });
   });
 
   app.post('/api/v1/declassifications', async (context) => {
@@ -98,6 +109,21 @@ function refuseInvolved({ scope, key, cause }: Mark, reviewer: Reviewer, owners:
       'The mark comes from a call that you made, that was made on your behalf, or by an agent that you own.',
     );
 }
+
+/** By name, the meters that count in this scope, with what open holds and calls under way reserve. */
+function viewMeters({ meters, metersInForce }: FactsParts, { scope, key }: MarkKey) {
+  if (scope === 'resource') return {};
+  return Object.fromEntries(
+    metersInForce()
+      .filter(({ per }) => per.includes(scope))
+      .map((meter) => [meter.name, { ...meters.stand(meter, scope, key), windowMs: meter.windowMs }]),
+  );
+}
+
+const MOST_SHOWN = 200;
+
+const viewNovelty = ({ novelty }: FactsParts, agentKey: string) =>
+  novelty.known(agentKey, MOST_SHOWN).map(({ until, ...known }) => ({ ...known, until: isoTime(until) }));
 
 function viewMark({ taint, scope, key, since, until, cause }: Mark) {
   const { call, at, resources, agent, chain } = cause;

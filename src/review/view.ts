@@ -6,6 +6,7 @@
 import { assuranceOf } from '../domain/assurance.ts';
 import type { EpochMs } from '../domain/clock.ts';
 import type { Requirement } from '../domain/decision.ts';
+import type { Facts } from '../domain/facts.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import { heldArguments } from '../domain/held-arguments.ts';
 import type { HeldAction, HeldContent, HeldPrincipal, HeldTaskWords, Hold, HoldProgress } from '../domain/hold.ts';
@@ -55,6 +56,7 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
     notified: hold.notify,
     data: hold.data,
     reversible: hold.reversible,
+    facts: hold.facts && viewFacts(hold.facts),
     policyDigest: hold.policyDigest,
     decisionDigest: hold.decisionDigest,
     votes: hold.votes.map((vote) => ({
@@ -68,6 +70,17 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
     ...viewProgress(hold),
     traceIds: { call: hold.trace.admit.traceId, approval: hold.trace.approval.traceId },
     youMay: permissionsOf(eligibility, hold, reader, now),
+  };
+}
+
+/** What the configuration says of the call, and where it leads. */
+function viewFacts({ classification, destinations }: Facts) {
+  const { resources, data, operation, reversible, environment, owners } = classification;
+  return {
+    ...{ resources, data, operation, reversible, environment, owners },
+    destination: destinations?.trust,
+    destinations: destinations && [...destinations.targets, ...destinations.mentions],
+    destinationsUnknown: destinations?.unknown,
   };
 }
 

@@ -4,6 +4,7 @@
 import type { Action, ActionBinding, Digest } from '../domain/action.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Approval, Decision } from '../domain/decision.ts';
+import type { Facts } from '../domain/facts.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { RuntimeConfig } from '../domain/runtime-config.ts';
 import type { Assessed, Decided } from '../domain/stages.ts';
@@ -50,9 +51,18 @@ export function decide(
   // Only a call that asks for an approval needs this digest.
   const asksForHold = decision.effect === 'hold' || approval !== undefined || resumes !== undefined;
   const formerActionDigest = asksForHold ? digests.former(action, binding) : undefined;
+  const facts = withDestinations(runtime, assessed, asksForHold);
   return formerActionDigest === undefined
-    ? { ...assessed, decision, actionDigest }
-    : { ...assessed, decision, actionDigest, formerActionDigest };
+    ? { ...assessed, facts, decision, actionDigest }
+    : { ...assessed, facts, decision, actionDigest, formerActionDigest };
+}
+
+/** An approval binds where the call leads, and people see it. Otherwise it is known only where a rule asked for it. */
+function withDestinations({ policy }: RuntimeConfig, assessed: Assessed, asksForHold: boolean): Facts {
+  const { principal, action, facts, request, resumes } = assessed;
+  const call = { principal, action, headers: resumes?.headers ?? request.headers };
+  const destinations = asksForHold ? policy.destinations(call) : policy.knownDestinations(call);
+  return destinations === undefined ? facts : { ...facts, destinations };
 }
 
 function bindingOf(decision: Decision): ActionBinding {

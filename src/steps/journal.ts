@@ -6,6 +6,7 @@ import type { AuditLog, RecordText } from '../domain/audit.ts';
 import { type CallFacts, factsOf } from '../domain/call-facts.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Broker } from '../domain/credential.ts';
+import { shownClassification } from '../domain/facts.ts';
 import type { Cleared, Decided, Journaled } from '../domain/stages.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import type { PassedCall, WatchStore } from '../domain/watch.ts';
@@ -44,8 +45,9 @@ export function watchedCall({
   action,
   actionDigest,
   decision,
+  facts,
   task,
-}: Pick<Decided, 'call' | 'principal' | 'action' | 'actionDigest' | 'decision' | 'task'>): Omit<
+}: Pick<Decided, 'call' | 'principal' | 'action' | 'actionDigest' | 'decision' | 'facts' | 'task'>): Omit<
   PassedCall,
   'id' | 'at'
 > {
@@ -60,8 +62,7 @@ export function watchedCall({
     actionDigest,
     rules: decision.rules.map(({ id }) => id),
     ...(task && { task: { id: task.id, root: task.root, revision: task.revision, objective: task.objective } }),
-    ...(decision.data !== undefined && { data: decision.data }),
-    ...(decision.reversible !== undefined && { reversible: decision.reversible }),
+    ...shownClassification(facts, decision),
     ...(call.span && { traceId: call.span.ref.traceId }),
   };
 }

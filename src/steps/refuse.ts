@@ -74,9 +74,9 @@ async function record(deps: RefuseDependencies, failed: Reached): Promise<void> 
 
 /** A rule that denies and notifies wants people to look. */
 async function show(deps: RefuseDependencies, last: Reached): Promise<void> {
-  const { principal, action, actionDigest, decision } = last;
+  const { principal, action, actionDigest, decision, facts } = last;
   if (decision?.effect !== 'deny' || decision.notify === undefined) return;
-  if (principal === undefined || action === undefined || actionDigest === undefined) return;
-  const shown = { ...last, principal, action, actionDigest, decision };
+  if (principal === undefined || action === undefined || actionDigest === undefined || facts === undefined) return;
+  const shown = { ...last, principal, action, actionDigest, decision, facts };
   await deps.watch.record({ ...watchedCall(shown), outcome: 'denied' }, decision.notify);
 }

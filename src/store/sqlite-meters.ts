@@ -5,9 +5,20 @@
 import type { Digest } from '../domain/action.ts';
 import { amountOf } from '../domain/amount.ts';
 import type { Clock, EpochMs } from '../domain/clock.ts';
+import { defined } from '../domain/defined.ts';
 import type { Hold, HoldState } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
-import type { MeterEntry, MeterStore, OwnHold, PlacedMetering, Reservation } from '../domain/meter.ts';
+import {
+  type Meter,
+  type MeterEntry,
+  type MeterScope,
+  type MeterStand,
+  type MeterStore,
+  type OwnHold,
+  type PlacedMetering,
+  placesOf,
+  type Reservation,
+} from '../domain/meter.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
 import { type Counted, type HeldEntries, type MeterRows, MOST_VALUES } from './meter-rows.ts';
 import { Tallies } from './meter-tallies.ts';
@@ -94,6 +105,26 @@ export class SqliteMeters implements MeterStore {
     this.#unwritten.push(counts);
     this.#schedule();
     return undefined;
+  }
+
+  stand(meter: Meter, scope: MeterScope, key: string): MeterStand {
+    const [place = ''] = placesOf(meter, scope, [key]);
+    const now = this.#clock.now();
+    const { units, unknown, values } = this.#writer
+      .read(() => this.#rows.counted([place], now, true))
+      .get(place) as Counted;
+    const tally = this.#tallies.at(place);
+    if (meter.counts === 'values') {
+      const all = this.#numberOf(place, values, tally.values, now);
+      return defined({
+        counted: unknown > 0 ? undefined : values,
+        reserved: all === undefined || tally.unknown > 0 ? undefined : all - values,
+      });
+    }
+    return defined({
+      counted: unknown > 0 ? undefined : amountOf(units),
+      reserved: tally.unknown > 0 ? undefined : amountOf(tally.units),
+    });
   }
 
   /** Writes the counts that are still in memory only. */

@@ -155,7 +155,13 @@ export class SqliteTasks implements TaskStore {
       this.#closeHolds(id, { type: 'invalidate', because: `The task was revised: revision ${revision}.` }, announce);
       const { endsBy: _, ...kept } = task;
       const parent = task.parent === undefined ? undefined : this.#rows.find(task.parent);
-      const revised = bounded({ ...kept, ...pick(words), revision }, [words.endsBy, parent?.endsBy, ownUntil(task)]);
+      // The objective of an attested task is not its agent's to change.
+      const objective = task.provenance === 'attested' ? task.objective : words.objective;
+      const revised = bounded({ ...kept, ...pick(words), objective, revision }, [
+        words.endsBy,
+        parent?.endsBy,
+        ownUntil(task),
+      ]);
       return this.#rows.update(revised, this.#clock.now());
     });
   }

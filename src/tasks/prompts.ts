@@ -31,9 +31,18 @@ export async function readPrompt(
 ): Promise<string | undefined> {
   for (const at of [id, ...ancestors.toReversed()]) {
     const found = await tasks.prompt(at);
-    if (found !== undefined) return seal.under(found.salt).open(boundTo(at), found.sealed).reveal();
+    if (found !== undefined) return open(seal.under(found.salt), at, found.sealed);
   }
   return undefined;
+}
+
+/** A prompt that was sealed under another key is lost, and no reason to show less of the hold. */
+function open(sealer: ReturnType<PromptSealer['under']>, id: string, sealed: string): string | undefined {
+  try {
+    return sealer.open(boundTo(id), sealed).reveal();
+  } catch {
+    return undefined;
+  }
 }
 
 const boundTo = (id: string): string => `task-prompt ${id}`;

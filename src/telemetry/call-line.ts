@@ -2,6 +2,7 @@
 // Names, digests and numbers only: no header value, no query, no argument, no token.
 
 import type { CallFacts } from '../domain/call-facts.ts';
+import { isClassified } from '../domain/classification.ts';
 import { historyOf } from '../domain/facts.ts';
 import type { SpanRef } from '../domain/trace.ts';
 import { decisionLabel, otherReasons } from './span-attributes.ts';
@@ -37,6 +38,12 @@ export function callLine(facts: CallFacts, { span, seconds }: CallLineContext = 
   put('meters', meters);
   put('novel', novel);
   put('reasons', decision && otherReasons(decision));
+  if (facts.facts !== undefined && isClassified(facts.facts.classification)) {
+    put('data', facts.facts.classification.data);
+    put('operation', facts.facts.classification.operation);
+    put('environment', facts.facts.classification.environment);
+  }
+  put('destination', facts.facts?.destinations?.trust);
   put('tainted', named(facts.tainted));
   put('marked', named(facts.marked));
   put('policy', decision?.policyDigest);

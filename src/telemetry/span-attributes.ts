@@ -4,8 +4,9 @@
 import type { Attributes } from '@opentelemetry/api';
 import type { CallFacts } from '../domain/call-facts.ts';
 import { sha256 } from '../domain/canonical.ts';
+import { isClassified } from '../domain/classification.ts';
 import type { Decision, Reason } from '../domain/decision.ts';
-import { historyOf } from '../domain/facts.ts';
+import { type Facts, historyOf } from '../domain/facts.ts';
 import { header } from '../domain/headers.ts';
 import type { Hold } from '../domain/hold.ts';
 import { agentKeyOf, type NamedAgent } from '../domain/person.ts';
@@ -71,6 +72,7 @@ export function commonAttributes(facts: CallFacts): Attributes {
     const reasons = otherReasons(decision);
     if (reasons !== undefined) attributes[ATTR.reasons] = reasons;
   }
+  if (facts.facts !== undefined) Object.assign(attributes, classificationAttributes(facts.facts));
   const { meters, novel } = historyOf(facts.facts);
   if (meters !== undefined) attributes[ATTR.meters] = Object.entries(meters).map(([name, count]) => `${name}=${count}`);
   if (novel !== undefined) attributes[ATTR.novel] = [...novel];
@@ -79,6 +81,18 @@ export function commonAttributes(facts: CallFacts): Attributes {
   const holdId = facts.hold?.id ?? facts.holdId;
   if (holdId !== undefined) attributes[ATTR.hold] = holdId;
   if (facts.credential !== undefined) attributes[ATTR.credential] = facts.credential.id;
+  return attributes;
+}
+
+function classificationAttributes({ classification, destinations }: Facts): Attributes {
+  const attributes: Attributes = destinations === undefined ? {} : { [ATTR.destination]: destinations.trust };
+  if (!isClassified(classification)) return attributes;
+  const { resources, data, reversible, environment, operation } = classification;
+  attributes[ATTR.effect] = operation;
+  if (resources.length > 0) attributes[ATTR.resources] = [...resources];
+  if (data !== undefined) attributes[ATTR.data] = data;
+  if (reversible !== undefined) attributes[ATTR.reversible] = reversible;
+  if (environment !== undefined) attributes[ATTR.environment] = environment;
   return attributes;
 }
 

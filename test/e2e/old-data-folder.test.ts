@@ -183,7 +183,10 @@ function plain(text: string): string {
       .replace(/"seq":\d+,"time":"[^"]*","prev":"[^"]*"/, '')
       .replace(/"crc":"[^"]*"/, '')
       // What this version says besides: the agent's key, the facts about a call, and of a task where it stands.
-      .replace(/"agentKey":"[^"]*",|"facts":\{"classification":\{[^}]*\}\},/g, '')
+      .replace(/"agentKey":"[^"]*",|"factsDigest":"[^"]*",/g, '')
+      .replace(/"(?:places|targets|mentions)":\[[^\]]*\]/g, '')
+      .replace(/"facts":\{"classification":\{[^}]*\},"destinations":\{[^}]*\}\},/g, '')
+      .replace(/"(?:classification|destinations)":\{[^}]*\},/g, '')
       .replace(/,"(root|taskRoot)":"task_[\w-]{22}"|,"provenance":"declared"/g, '')
       .replace(/"(salt)":"[^"]*","digest":"[^"]*"/g, '"$1"')
       .replace(/"(version)":"[^"]*"/g, '"$1"')

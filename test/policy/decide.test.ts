@@ -353,13 +353,13 @@ describe('the credential', () => {
 });
 
 describe('what reviewers are told', () => {
-  test('labels of all matched rules, and irreversible when one says so', () => {
+  test('what matched rules say of the data in words that are no label', () => {
     const rules = [
-      { ...allow, data: 'internal', reversible: true },
-      { ...hold, data: 'restricted', reversible: false },
+      { ...allow, data: 'names of customers' },
+      { ...hold, data: 'restricted' },
     ];
-    expect(decide(rules)).toMatchObject({ data: 'internal, restricted', reversible: false });
-    expect(decide([allow])).not.toHaveProperty('reversible');
+    expect(decide(rules)).toMatchObject({ dataWords: ['names of customers'] });
+    expect(decide([allow])).not.toHaveProperty('dataWords');
   });
 });
 

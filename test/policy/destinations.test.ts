@@ -442,8 +442,9 @@ describe('conditions', () => {
       'action.mentioned.size() == 0',
       'cel.bind(a, action, a.destinations.size() == 1)',
     ])
-      expect(reads(when)).toBe('json');
-    expect(reads('action.operation == "read"')).not.toBe('json');
+      expect(reads(when)).toBe('bytes');
+    expect(reads('action.destination == "internal" && args.a == 1')).toBe('json');
+    expect(reads('action.operation == "read"')).toBe('method');
   });
 
   it('may not compare with a name of no trust', () => {

@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Hold } from '../../src/domain/hold.ts';
+import { classified } from '../support/classified.ts';
 import { openHoldBy } from '../support/holds/bench.ts';
 import { actionOf, decisionOf, principalOf, requirementOf } from '../support/holds/values.ts';
 import { openReviewPlane, type ReviewPlane } from '../support/review-plane.ts';
@@ -62,12 +63,21 @@ describe('who is let in', () => {
   });
 });
 
+const PLACE = { value: 'evil.example', host: 'evil.example', trust: 'external', role: 'target' } as const;
+
 describe('what is shown', () => {
   it('shows the whole action, byte for byte, and nothing secret', async () => {
     const body = JSON.stringify({ memo: `${'x'.repeat(200_000)}\u202e tail` });
     const hold = await plane.newHold({
       action: actionOf({ boundHeaders: ['accept', 'text/plain', 'x-two', 'b'] }, body),
-      decision: decisionOf({ data: 'restricted', reversible: false }),
+      decision: decisionOf({ dataWords: ['names'] }),
+      facts: {
+        classification: classified({
+          ...{ data: 'restricted', reversible: false, operation: 'transfer', environment: 'production' },
+          ...{ resources: ['payouts'], owners: [['user:cfo']] },
+        }),
+        destinations: { targets: [PLACE], mentions: [], trust: 'external' },
+      },
     });
     const shown = await json(await plane.call('alice', `/api/v1/holds/${hold.id}`));
     expect(shown).toMatchObject({
@@ -91,8 +101,12 @@ describe('what is shown', () => {
       principal: { id: 'spiffe://prod.example.org/agent', onBehalfOf: [], owners: [] },
       requirements: [{ tier: 'finance', reviewers: ['group:finance'], count: 1, decideWithinSeconds: 900 }],
       deadline: new Date(hold.deadline).toISOString(),
-      data: 'restricted',
+      data: 'restricted, names',
       reversible: false,
+      facts: {
+        ...{ data: 'restricted', reversible: false, operation: 'transfer', environment: 'production' },
+        ...{ resources: ['payouts'], owners: [['user:cfo']], destination: 'external', destinations: [PLACE] },
+      },
       youMay: { vote: true, approve: true, deny: true, revoke: true },
     });
     expect(Object.keys(shown)).not.toEqual(expect.arrayContaining(['nonce']));

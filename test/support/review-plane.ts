@@ -82,6 +82,7 @@ export async function openReviewPlane(options: BenchOptions = {}, clock?: Manual
         }),
         audit: bench.options.audit,
         marks: bench.store.marks,
+        ...{ meters: bench.store.meters, novelty: bench.store.novelty, metersInForce: () => [] },
         owners: () => [],
         tasks: bench.store.tasks,
         suspensions: bench.store.suspensions,

@@ -39,11 +39,18 @@ export class DestinationFinder {
   }
 
   find(call: Classifiable): Destinations {
-    const known = this.#known.get(call.action);
-    if (known?.call.principal === call.principal && known.call.headers === call.headers) return known.found;
+    const known = this.known(call);
+    if (known !== undefined) return known;
+    const { principal, headers, action } = call;
     const found = this.#look(call);
-    this.#known.set(call.action, { call: { ...call }, found });
+    this.#known.set(action, { call: { principal, headers, action }, found });
     return found;
+  }
+
+  /** What was found before, for the same call. */
+  known({ principal, headers, action }: Classifiable): Destinations | undefined {
+    const known = this.#known.get(action);
+    return known?.call.principal === principal && known.call.headers === headers ? known.found : undefined;
   }
 
   #look(call: Classifiable): Destinations {

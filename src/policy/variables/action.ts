@@ -30,7 +30,7 @@ class ActionView {
   }
   get #destinations() {
     const { input, vocabulary } = this.#call;
-    const found = input.facts === undefined ? undefined : vocabulary.destinationsOf(input);
+    const found = input.facts === undefined ? undefined : vocabulary.destinations.find(input);
     return found?.unknown === undefined ? found : undefined;
   }
   get destination() {
@@ -68,17 +68,17 @@ export const action = viewVariable({
     destination: {
       type: 'string',
       meaning: 'the least trusted place that it leads to: a name under `destinations`, or `external`',
-      reads: 'body',
+      reads: 'destinations',
     },
     destinations: {
       type: 'list<map<string, string>>',
       meaning: 'every place that it leads to: a list of `{value, host, trust, role}`; `role` is `target` or `mention`',
-      reads: 'body',
+      reads: 'destinations',
     },
     mentioned: {
       type: 'list<map<string, string>>',
       meaning: 'the places that its texts name and that are no targets, in the same form',
-      reads: 'body',
+      reads: 'destinations',
     },
   },
 });

@@ -27,10 +27,11 @@ export interface ConditionCall {
 }
 
 /**
- * What must be known before the condition may run: `body` (buffered and parsed), `hints` (a server's own words, on which
+ * What must be known before the condition may run: `body` (buffered and parsed), `destinations` (buffered, and parsed
+ * where it is JSON), `hints` (a server's own words, on which
  * no allow rule may rest), or a fact that is looked up.
  */
-export type Reads = 'body' | 'hints' | HistoryFact;
+export type Reads = 'body' | 'destinations' | 'hints' | HistoryFact;
 
 /** A variable whose value is one of CEL's own types. */
 export interface ValueVariable {

@@ -8,6 +8,7 @@ import type { HoldHistory } from '../history.ts';
 import { renderAction, renderDifference, type Shown } from './arguments.ts';
 import { type DecisionPanel, renderDecision } from './decision-panel.ts';
 import { type Grounds, renderAgent, renderGrounds, renderTask } from './hold-background.ts';
+import { renderFacts } from './hold-facts.ts';
 import { ago, block, type Html, plural, words } from './html.ts';
 import { renderProgress, renderState } from './inbox-page.ts';
 import { renderPage, type SignedIn } from './layout.ts';
@@ -35,6 +36,7 @@ export function renderHold(page: HoldPageOptions): Html {
     ${renderStatement(hold, now)}
     <div class="columns">
       <div class="what">
+        ${renderFacts(hold)}
         ${renderArguments(page)}
         ${renderTool(content)}
         ${renderBefore(page)}

@@ -38,7 +38,7 @@ describe('over plain HTTP, a destination', () => {
     expect(await mail(env, agent, { to: 'b@known.example', text: 'next' })).toBe('sent');
   });
 
-  // Passes unseen today: nothing knows that something happens for the first time.
+  // Passed unseen once: nothing knows that something happens for the first time.
   it('that was only mentioned is still new', async ({ env }) => {
     const agent = newAgent();
     const text = 'see https://evil.example/x, write to me@evil.example, cc: evil.example';
@@ -107,7 +107,7 @@ async function transfer({ env }: World, way: (typeof WAYS)[number], { as }: Agen
 }
 
 describe.for(WAYS.filter((way) => way !== 'plain HTTP'))('over %s', (way) => {
-  // Passes unseen today: as over plain HTTP.
+  // Passed unseen once: as over plain HTTP.
   it('an account is new until a transfer to it was answered', async ({ world }) => {
     const agent = newAgent();
     expect(await transfer(world, way, agent, 'DE02 1203 0000 0000 2020 51', 5)).toBe('denied');

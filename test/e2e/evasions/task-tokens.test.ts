@@ -49,7 +49,7 @@ const showing = (agent: Agent, token: string, field = 'countersign-task-token'):
 });
 
 describe('where an attested task is required', () => {
-  // Passes unseen today: nothing is required.
+  // Passed unseen once: nothing is required.
   it('a call without a task, and one with a declared task, are refused', async ({ env }) => {
     const agent = newAgent();
     expect(await get(env, '/ledger/x', agent)).toBe('task_required');
@@ -73,7 +73,7 @@ describe('where an attested task is required', () => {
     },
   );
 
-  // Passes unseen today. Whoever gets hold of a token would call under the task of somebody else.
+  // Passed unseen once. Whoever gets hold of a token would call under the task of somebody else.
   it('the token of somebody else is refused', async ({ env, orchestrator }) => {
     const token = await tokenFor(orchestrator, env, newAgent());
     expect(await get(env, '/ledger/x', showing(newAgent(), token))).toBe('task_token_invalid');
@@ -105,7 +105,7 @@ describe('where an attested task is required', () => {
     expect(await get(env, '/api/x', showing(agent, await tokenFor(env.issuer, env, agent)))).toBe('task_token_invalid');
   });
 
-  // Passes unseen today. The child would be a task of the agent's own words under the name of an attested one.
+  // Passed unseen once. The child would be a task of the agent's own words under the name of an attested one.
   it('the child of an attested task is not attested', async ({ env, orchestrator }) => {
     const agent = newAgent();
     const token = await tokenFor(orchestrator, env, agent);
