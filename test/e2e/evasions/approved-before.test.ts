@@ -62,7 +62,7 @@ describe('an approval', () => {
     expect((await send()).code).toMatch(/^(denied|approval_invalidated)$/);
   });
 
-  it.fails('is void when a reload classifies the call anew, and not when the reload is about something else', async ({
+  it('is void when a reload classifies the call anew, and not when the reload is about something else', async ({
     world,
     alice,
   }) => {
