@@ -5,6 +5,7 @@ import * as audit from './cli/audit.ts';
 import * as check from './cli/check.ts';
 import * as credentials from './cli/credentials.ts';
 import * as exemptions from './cli/exemptions.ts';
+import * as facts from './cli/facts.ts';
 import * as holds from './cli/holds.ts';
 import * as lift from './cli/lift.ts';
 import * as notifications from './cli/notifications.ts';
@@ -27,6 +28,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   holds,
   suspend,
   lift,
+  facts,
   notifications,
   credentials,
   audit,

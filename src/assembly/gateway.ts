@@ -23,7 +23,7 @@ import { certificateExpiries } from './certificate-files.ts';
 import { compile, identityOptions } from './compile.ts';
 import { agentScheme, type FoundationOptions, openFoundation } from './foundation.ts';
 import { openGatewayKeys } from './gateway-keys.ts';
-import { createHolding, keepRetention, keyOfId, refuseUnknownUpstream } from './holding.ts';
+import { createHolding, keepRetention, keyOfId, ownersOf, refuseUnknownUpstream } from './holding.ts';
 import { LiveConfig } from './live-config.ts';
 import { createMcp } from './mcp.ts';
 import { startNotices } from './notices.ts';
@@ -121,7 +121,7 @@ async function build(
       audit,
       marks: store.marks,
       ...{ meters: store.meters, novelty: store.novelty, metersInForce: () => live.runtime().policy.meters },
-      owners: (agent) => live.config().identity.owners[agent] ?? [],
+      owners: (agent) => ownersOf({ id: agent }, live, store.agents),
       ...{ tasks: store.tasks, suspensions: store.suspensions, watch: store.watch, notifications: store.notifications },
       stopTasks: calls.stopTasks,
       promptOf: (task) => readPrompt(seal, store.tasks, task),

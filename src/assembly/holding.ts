@@ -54,11 +54,11 @@ export function keyOfId(identity: Identity, agents: SeenAgents, id: string): str
 }
 
 /** The owners that `identity.owners` gives to the agent, by its key, or by this id or another one of the same key. */
-function ownersOf(agent: NamedAgent, live: LiveConfig, agents: SeenAgents): readonly string[] {
+export function ownersOf(agent: NamedAgent, live: LiveConfig, agents: SeenAgents): readonly string[] {
   const { identity } = live.runtime();
   const key = agentKeyOf(agent);
   const isOfAgent = (name: string): boolean =>
-    name === agent.id || name === key || (key !== agent.id && keyOfId(identity, agents, name) === key);
+    name === agent.id || name === key || keyOfId(identity, agents, name) === key;
   const entries = Object.entries(live.config().identity.owners);
   return entries.flatMap(([name, owners]) => (isOfAgent(name) ? owners : []));
 }

@@ -159,6 +159,8 @@ const suspended = shownSuspension.extend({
   credentialsRevoked: z.boolean(),
 });
 
+const shownFacts = z.record(z.string(), z.json());
+
 /** A page of the list: its entries lack what a decision needs. */
 const page = z.object({ holds: z.array(shownHold), next: z.string().optional() });
 const refusal = z.object({
@@ -199,6 +201,8 @@ export interface ReviewClient {
   ): Promise<ShownHold>;
   revoke(id: string, reason: string | undefined): Promise<ShownHold>;
   notifications(state: string): Promise<readonly ShownNotification[]>;
+  /** What is known of an agent key, a person, a root or a resource. */
+  facts(scope: string, key: string): Promise<z.infer<typeof shownFacts>>;
   retryNotification(id: string): Promise<ShownNotification>;
   suspensions(): Promise<readonly ShownSuspension[]>;
   suspend(order: Readonly<Record<string, unknown>>): Promise<z.infer<typeof suspended>>;
@@ -251,6 +255,7 @@ export function createReviewClient(url: string, token: () => Promise<string>): R
           `api/v1/notifications?${new URLSearchParams({ state, limit: '200' })}`,
         )
       ).notifications,
+    facts: (scope, key) => call(shownFacts, `api/v1/facts?${new URLSearchParams({ [scope]: key })}`),
     retryNotification: (id) => call(shownNotification, `api/v1/notifications/${encodeURIComponent(id)}/retry`, {}),
     suspensions: async () =>
       (await call(z.object({ suspensions: z.array(shownSuspension) }), 'api/v1/suspensions')).suspensions,

@@ -125,7 +125,7 @@ const MOST_SHOWN = 200;
 const viewNovelty = ({ novelty }: FactsParts, agentKey: string) =>
   novelty.known(agentKey, MOST_SHOWN).map(({ until, ...known }) => ({ ...known, until: isoTime(until) }));
 
-function viewMark({ taint, scope, key, since, until, cause }: Mark) {
+export function viewMark({ taint, scope, key, since, until, cause }: Mark) {
   const { call, at, resources, agent, chain } = cause;
   return {
     ...{ taint, scope, key, since: isoTime(since), until: isoTime(until) },

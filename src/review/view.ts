@@ -6,14 +6,16 @@
 import { assuranceOf } from '../domain/assurance.ts';
 import type { EpochMs } from '../domain/clock.ts';
 import type { Requirement } from '../domain/decision.ts';
-import type { Facts } from '../domain/facts.ts';
+import { type Facts, historyOf } from '../domain/facts.ts';
 import type { HeaderList } from '../domain/headers.ts';
 import { heldArguments } from '../domain/held-arguments.ts';
 import type { HeldAction, HeldContent, HeldPrincipal, HeldTaskWords, Hold, HoldProgress } from '../domain/hold.ts';
 import type { Party } from '../domain/principal.ts';
 import type { Reviewer } from '../domain/reviewer.ts';
+import { taintsOf } from '../domain/taint.ts';
 import { rootOf } from '../domain/task.ts';
 import { type Escalation, OWNER } from '../domain/tier.ts';
+import { viewMark } from './facts.ts';
 import { type Eligibility, permissionsOf } from './permissions.ts';
 
 /** RFC 3339 in UTC with milliseconds. */
@@ -73,14 +75,18 @@ export function viewHold(eligibility: Eligibility, hold: Hold, reader: Reviewer,
   };
 }
 
-/** What the configuration says of the call, and where it leads. */
-function viewFacts({ classification, destinations }: Facts) {
+/** What the configuration says of the call, where it leads, and what came before it. */
+function viewFacts(facts: Facts) {
+  const { classification, destinations, tainted } = facts;
   const { resources, data, operation, reversible, environment, owners } = classification;
   return {
     ...{ resources, data, operation, reversible, environment, owners },
     destination: destinations?.trust,
     destinations: destinations && [...destinations.targets, ...destinations.mentions],
     destinationsUnknown: destinations?.unknown,
+    tainted: tainted && taintsOf(tainted),
+    marks: tainted?.map(viewMark),
+    ...historyOf(facts),
   };
 }
 

@@ -19,10 +19,10 @@ const it = gatewayTest
   .extend('bank', file, ({ closes }) => closes(startMcpUpstream()))
   .extend('modernBank', file, ({ closes }) => closes(startStatelessUpstream()))
   .extend('env', file, ({ bank, modernBank, environment }) =>
-    environment({
+    environment(({ origin }) => ({
       upstreams: {
         api: { requireTask: true } as never,
-        free: { url: bank.url.replace('/mcp', ''), autoTask: 'session' },
+        signed: { url: origin, autoTask: 'session', requireTask: true },
         tools: { url: bank.url, protocol: 'mcp', requireTask: true },
         modern: { url: modernBank.url, protocol: 'mcp', requireTask: true },
         banks: { protocol: 'mcp', requireTask: true, servers: { north: { url: bank.url } } },
@@ -37,6 +37,8 @@ const it = gatewayTest
       },
       rules: [
         rule.allow('all', { upstream: 'api' }),
+        rule.allow('signed', { upstream: 'signed' }),
+        rule.deny('twice-signed', { upstream: 'signed' }, { when: 'task.calls.size() > 1' }),
         rule.allow('tools', { tool: '*' }),
         rule.hold('transfers', { upstream: 'api', path: '/transfers' }),
         rule.deny('never', { upstream: 'api', path: '/never' }),
@@ -49,7 +51,7 @@ const it = gatewayTest
         ),
       ],
       limits: { wait: '0s', pendingPerAgent: 100 },
-    }),
+    })),
   )
   .extend('alice', file, ({ env }) => env.reviewer('alice'));
 
@@ -191,6 +193,15 @@ describe('autoTask: session', () => {
     expect(await read(first.client)).toMatchObject({ isError: true, _meta: { [CODE]: 'denied' } });
     const second = await connectV1(env, 'auto', { as: 'auto-1' });
     expect((await read(second.client)).isError).not.toBe(true);
+  });
+
+  it('goes by the session of the token where there is no MCP session', async ({ env }) => {
+    const call = async (sid?: string) =>
+      (await answered(env.call('/signed/x', { ...(sid !== undefined && { claims: { sid } }) }))).code;
+    expect([await call('s-1'), await call('s-1'), await call('s-1')]).toEqual([undefined, undefined, 'denied']);
+    expect(await call('s-2')).toBeUndefined();
+    // Without a task the condition fails to evaluate, which counts as a match.
+    expect(await call()).toBe('denied');
   });
 
   it('is no part of an approval: another session of the agent uses it', async ({ env, alice, bank }) => {

@@ -19,6 +19,22 @@ describe.skipIf(whyNoBrowser !== undefined)(
       const { context, page, faults } = await takeSeat(browser, { viewport: { width: 1240, height: 860 } });
       await signIn(page, team.testConsole.url, 'Alice Archer');
       await page.goto(`${team.testConsole.url}/holds/${team.hold}`);
+      const known = page.locator('#facts');
+      const text = (await known.innerText()).replaceAll(/\s+/g, ' ');
+      for (const fact of [
+        'Operation export',
+        'Reversible no',
+        'Environment production',
+        'Owners group:finance',
+        'external example.net it goes there',
+        'letters: 1 with this call',
+        'This agent has not done this with this destination before.',
+      ])
+        expect(text).toContain(fact);
+      expect(text).toMatch(
+        /customer-data since customers was read .+ ago, .+ a person of the chain: carol the tree of this task: task_/,
+      );
+      expect(await findBarriers(page)).toEqual([]);
       await shoot(page, 'hold');
       await page.getByRole('link', { name: /^Task task_/ }).click();
       expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('One task, 3 agents');

@@ -47,8 +47,9 @@ export interface MoreConfig {
   readonly notifications?: Section<'notifications'>;
   /** Issuers of more agents. */
   readonly issuers?: Section<'identity'>['issuers'];
-  readonly taints?: Section<'taints'>;
   readonly resources?: Section<'resources'>;
+  readonly meters?: Section<'meters'>;
+  readonly taints?: Section<'taints'>;
 }
 
 export async function openConsole(more: MoreConfig = {}): Promise<TestConsole> {
@@ -176,7 +177,8 @@ function configOf({ folder, port, url, issuer, upstream, more }: Places): Config
     },
     limits: { wait: '20s', heldBody: '2MiB', pendingPerAgent: 100 },
     ...(more.notifications && { notifications: more.notifications }),
-    ...(more.taints && { taints: more.taints }),
     ...(more.resources && { resources: more.resources }),
+    ...(more.meters && { meters: more.meters }),
+    ...(more.taints && { taints: more.taints }),
   };
 }

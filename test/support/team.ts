@@ -33,11 +33,31 @@ export async function assembleTeam(): Promise<Team> {
         data: 'confidential',
         taints: ['customer-data'],
       },
+      {
+        id: 'letters',
+        match: { upstream: 'mail', methods: ['POST'], path: '/letters' },
+        operation: 'export',
+        reversible: false,
+        environment: 'production',
+        owners: ['group:finance'],
+        sendsTo: ['args.to'],
+      },
     ],
+    meters: { letters: { match: { upstream: 'mail', methods: ['POST'] }, per: ['agent', 'root'], window: '24h' } },
     rules: [
       rule.allow('crm-reads', { upstream: 'crm', methods: ['GET'] }),
       rule.deny('crm-deletions', { upstream: 'crm', methods: ['DELETE'] }),
-      rule.hold('letters', { upstream: 'mail', methods: ['POST'] }, { tier: 'payment' }),
+      rule.allow('letters', { upstream: 'mail', methods: ['POST'] }),
+      rule.hold(
+        'leak',
+        { upstream: 'mail', methods: ['POST'] },
+        { when: '"customer-data" in tainted && action.destination == "external"', tier: 'payment' },
+      ),
+      rule.hold(
+        'new-letters',
+        { upstream: 'mail', methods: ['POST'] },
+        { when: 'meter.letters > 20 || novel.destination', tier: 'payment' },
+      ),
     ],
   });
   /** A call by one of them. The reader and the writer act for the lead, and all of them for carol. */

@@ -6,6 +6,7 @@ import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold } from '../../domain/hold.ts';
 import { runsOutAt } from '../inbox.ts';
 import type { Permissions } from '../permissions.ts';
+import { renderAction, type Shown } from './arguments.ts';
 import { alert, type Html, timeLeft, words } from './html.ts';
 import { renderPage, type SignedIn } from './layout.ts';
 import { asksFor, asksProof, type Proof, passkeyIsEnough, renderProof, signInAgain } from './proof.ts';
@@ -100,6 +101,8 @@ function closing(hold: Hold): string {
 
 export interface Confirmation {
   readonly hold: Hold;
+  /** The whole action: who approves sees every member of it once more. */
+  readonly shown: Shown;
   readonly choice: Choice;
   readonly reason: string;
   readonly panel: DecisionPanel;
@@ -125,7 +128,7 @@ const VERBS: Readonly<Record<Choice, { readonly title: string; readonly button: 
   },
 };
 
-export function renderConfirmation({ hold, choice, reason, panel, session, now }: Confirmation): Html {
+export function renderConfirmation({ hold, shown, choice, reason, panel, session, now }: Confirmation): Html {
   const { title, button, says } = VERBS[choice];
   const { proof } = panel;
   const proves = choice !== 'withdraw' && asksProof(proof);
@@ -138,6 +141,7 @@ export function renderConfirmation({ hold, choice, reason, panel, session, now }
     <h1 id="confirm-title">${title}</h1>
     <p>${says}</p>
     <blockquote class="action"><p>${sentence(hold)}</p></blockquote>
+    ${choice === 'approve' ? renderAction(hold, shown) : ''}
     ${hold.reversible === false && choice === 'approve' ? html`<p class="why bad">It cannot be undone.</p>` : ''}
     ${reason === '' ? '' : html`<p>Your reason: <q>${words(reason)}</q></p>`}
     <p class="quiet">Bound to <code>${hold.bindingDigest.slice(0, 8)}…</code> · ${timeLeft(runsOutAt(hold), now)}</p>

@@ -36,7 +36,7 @@ export function renderHold(page: HoldPageOptions): Html {
     ${renderStatement(hold, now)}
     <div class="columns">
       <div class="what">
-        ${renderFacts(hold)}
+        ${renderFacts(hold, now)}
         ${renderArguments(page)}
         ${renderTool(content)}
         ${renderBefore(page)}

@@ -52,10 +52,11 @@ export function mountHolds(app: Hono<ConsoleEnv>, parts: ConsoleParts): void {
     const hold = await findHold(context, parts);
     const choice = readChoice(fields);
     refuseStale(hold, fields);
-    const panel = await panelOf(parts, hold, session, showAction(hold, await holds.content(hold.id)));
+    const shown = showAction(hold, await holds.content(hold.id));
+    const panel = await panelOf(parts, hold, session, shown);
     const reason = (fields.get('reason') ?? '').trim();
     if (choice !== 'withdraw') refuseEarly(hold, choice, reason, panel);
-    return page(context, renderConfirmation({ hold, choice, reason, panel, session, now: holds.now() }));
+    return page(context, renderConfirmation({ hold, shown, choice, reason, panel, session, now: holds.now() }));
   });
 
   app.post('/holds/:id/vote', async (context) => {
