@@ -3,6 +3,7 @@
 // names. Refuses repeated singletons that decide something, overrides of method or path, and names that a CGI-style
 // server would read as another name.
 
+import { BOUND_LISTS, BOUND_ONCE } from '../domain/bound-fields.ts';
 import { type HeaderList, header, isListed } from '../domain/headers.ts';
 import { oneOfCopies, plainFieldName } from '../domain/normal-forms/fields.ts';
 import { overridesMethodByField } from '../domain/normal-forms/methods.ts';
@@ -52,11 +53,8 @@ const FIELDS: ReadonlyMap<string, number> = new Map([
     WITHHELD,
     'x-auth-key x-authorization x-goog-iap-jwt-assertion client-cert client-cert-chain x-original-host max-forwards',
   ),
-  ...flagged(
-    ONCE | BOUND,
-    'content-type content-encoding idempotency-key if-modified-since if-unmodified-since range if-range last-event-id',
-  ),
-  ...flagged(BOUND, 'accept accept-language content-language if-match if-none-match prefer'),
+  ...flagged(ONCE | BOUND, BOUND_ONCE),
+  ...flagged(BOUND, BOUND_LISTS),
   ...flagged(ONCE, 'origin content-md5'),
   ...flagged(ONCE | WITHHELD, 'txn-token'),
   ...flagged(MAY_REPEAT, 'user-agent referer from date'),

@@ -3,7 +3,7 @@
 
 import { type Because, becauseOfMark } from '../domain/because.ts';
 import type { Effect } from '../domain/decision.ts';
-import type { Facts } from '../domain/facts.ts';
+import { type Facts, historyOf } from '../domain/facts.ts';
 import { longest } from '../domain/taint.ts';
 import type { Match } from './rule-outcome.ts';
 
@@ -16,7 +16,21 @@ export function becauseOf(
   const decisive = matches.filter(
     ({ rule: { options } }) => options.decide === effect && (options.tellFacts ?? tellFacts),
   );
-  return marksOf(decisive, facts);
+  return [...marksOf(decisive, facts), ...countsOf(decisive, facts), ...noveltiesOf(decisive, facts)];
+}
+
+/** The meters that the rules read, as far as they can be told. */
+function countsOf(decisive: readonly Match[], { meters = {} }: Facts): readonly Because[] {
+  const names = new Set(decisive.flatMap(({ rule: { condition } }) => [...(condition?.metersRead ?? [])]));
+  return [...names].flatMap((name) => {
+    const value = Object.hasOwn(meters, name) ? meters[name] : undefined;
+    return value === undefined ? [] : [{ fact: `meter.${name}`, value }];
+  });
+}
+
+function noveltiesOf(decisive: readonly Match[], facts: Facts): readonly Because[] {
+  if (!decisive.some(({ rule: { condition } }) => condition?.factsRead.has('novel'))) return [];
+  return (historyOf(facts).novel ?? []).map((what) => ({ fact: `novel.${what}`, value: true }));
 }
 
 function marksOf(decisive: readonly Match[], { tainted = [] }: Facts): readonly Because[] {

@@ -15,6 +15,7 @@ import { compilePath, type PathPattern } from './paths.ts';
 import { type MeterOptions, namesOf, type PolicyOptions, type ResourceOptions, type RuleOptions } from './rules.ts';
 import { templateNames } from './scopes.ts';
 import { SELECTING } from './selector.ts';
+import { unboundWords, type Word } from './words.ts';
 
 /** Nothing but warnings when the policy compiles. */
 export function checkPolicy(options: PolicyOptions): readonly Fault[] {
@@ -65,6 +66,12 @@ const UNNAMED_WARNING =
   'that this condition sees. Or set `requireTask: attested` on every resource with the taint, or `subject: person` at the ' +
   'issuers.';
 
+const wordWarning = ({ text, header }: Word): string =>
+  `The agent itself chooses \`${text}\`, so this rule allows whatever an agent calls by that name. ` +
+  (header === undefined
+    ? 'Decide by a fact, or add `task.attested` to the condition.'
+    : 'Decide by a fact, or add the field to `boundHeaders` of the upstream.');
+
 const HISTORY_WARNING =
   'Decide by `tainted`, `meter` or `novel` instead of `task.calls`: it holds only the latest 200 calls under one root, ' +
   'and an agent that makes more calls, or names another task, is past it.';
@@ -88,6 +95,9 @@ function* checkRule(
         'Use `hints` in hold and deny rules only: they are the server’s own words, and no allow rule may rest on them.',
     };
   }
+  if (rule.decide === 'allow' && typeof condition === 'object')
+    for (const word of unboundWords(condition.wordsRead, rule.match, options.upstreams))
+      yield { path: ['when'], severity: 'warning', message: wordWarning(word) };
   if (typeof condition === 'object' && condition.factsRead.has('history'))
     yield { path: ['when'], severity: 'warning', message: HISTORY_WARNING };
   if (typeof condition === 'object' && condition.readsNoAgentMarks && !leavesNames(condition, options))

@@ -11,6 +11,7 @@ import { type Language, languageOf, parseExpression } from './language.ts';
 import { type Literal, literalsOf, readsNoAgentMarks } from './literals.ts';
 import { action } from './variables/action.ts';
 import type { CallVariables } from './variables/variables.ts';
+import { type Word, wordsIn } from './words.ts';
 
 export interface Condition {
   /**
@@ -26,6 +27,8 @@ export interface Condition {
   readonly metersRead: ReadonlySet<string>;
   /** Whether the condition reads `hints`, a server's own words about its tools. */
   readonly readsHints: boolean;
+  /** What the agent says about itself and the condition may read. */
+  readonly wordsRead: readonly Word[];
   /** Whether the condition may read what the action is by the configuration. */
   readonly readsAction: boolean;
   /** Whether the condition reads marks, and none on agents. */
@@ -62,6 +65,7 @@ export function compileCondition(expression: string, language: Language = PLAIN)
     factsRead: reads.facts,
     metersRead: new Set(reads.facts.has('meter') ? metersIn(ast, language.names.meters) : []),
     readsHints: reads.hints,
+    wordsRead: wordsIn(ast),
     readsAction: reads.names.has(action.name),
     names: reads.names,
     literals: literalsOf(ast),

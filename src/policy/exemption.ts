@@ -26,6 +26,7 @@ export function withExemption(
 const NO_CONDITION: Condition = {
   readsBody: false,
   readsHints: false,
+  wordsRead: [],
   readsDestinations: false,
   readsAction: false,
   factsRead: new Set(),

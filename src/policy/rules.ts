@@ -94,7 +94,12 @@ export interface PolicyUpstream {
    * MCP: the servers that share the mount. Each is an upstream of its own too, as `mount/server`
    * (domain/server-names.ts).
    */
-  readonly servers?: Readonly<Record<string, { readonly environment?: string }>>;
+  readonly servers?: Readonly<
+    Record<string, { readonly environment?: string; readonly boundHeaders?: readonly string[] }>
+  >;
+  /** Header fields that an approval binds, besides those of domain/bound-fields.ts. */
+  readonly boundHeaders?: readonly string[];
+  readonly forwardHeaders?: readonly string[];
   /** `sandbox`, `production`, or another name. */
   readonly environment?: string;
   /** How far it is trusted as a target: a name under `destinations`. */

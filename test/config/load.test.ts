@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { configJsonSchemaText } from '../../src/config/json-schema.ts';
-import { loadConfig, parseConfig } from '../../src/config/load.ts';
+import { loadConfig, parseConfig, warningsOf } from '../../src/config/load.ts';
 import { checkPolicy } from '../../src/policy/check.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import { ConfigError, formatFaults } from '../../src/settings/faults.ts';
@@ -339,7 +339,7 @@ describe('names of people', () => {
 describe('the files that come with the project', () => {
   const root = join(import.meta.dirname, '../..');
 
-  test('config/production.yaml is valid once its files are there', async () => {
+  test('config/production.yaml is valid once its files are there, and warns of nothing', async () => {
     const folder = makeFolder();
     for (const name of ['tls', 'bundles', 'secrets']) mkdirSync(join(folder, name));
     for (const name of [
@@ -358,6 +358,7 @@ describe('the files that come with the project', () => {
       SLACK_TOKEN: 'x',
       SOC_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32).toString('base64')}`,
     });
+    expect(warningsOf(config)).toEqual([]);
     expect(compilePolicy(config).bodyNeed('ledger', 'POST', '/transfers')).toBe('json');
   });
 

@@ -100,7 +100,7 @@ describe('mail', () => {
       expect([args, codeOf(await mail(bank, agent, args))]).toEqual([args, 'approval_pending']);
   });
 
-  it.fails('of a marked agent is sent when the owner approves, and by nobody else', async ({ bank }) => {
+  it('of a marked agent is sent when the owner approves, and by nobody else', async ({ bank }) => {
     const person = newAgent('person').as;
     const agent = workingFor(person);
     await readCustomer(bank, await openTask(bank.env, agent));

@@ -1,7 +1,6 @@
 // Where a call leads, however it is written. Kinds of fault: a spelling of a host that changes its trust; a place to hide a
 // host in; a text whose cost grows faster than its length; a failure that makes a destination look trusted.
 
-import { performance } from 'node:perf_hooks';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Action } from '../../src/domain/action.ts';
@@ -87,6 +86,16 @@ describe('no spelling changes the trust of a host', () => {
     ['https://bank.example.evil.example/', 'external'],
     ['https://notbank.example/', 'external'],
     ['https://xbank.example/', 'external'],
+    ['https://files.bank.example/@scope', 'internal'],
+    ['https://files.bank.example/@scope/name', 'internal'],
+    ['see https://files.bank.example/@eve.', 'internal'],
+    ['https://files.bank.example/x/@eve@evil.example', 'external'],
+    ['https://files.bank.example/@evil.example', 'external'],
+    ['files.bank.example/@evil.example/x', 'external'],
+    ['/@evil', 'internal'],
+    ['https://files.bank.example/x?to=eve@evil', 'external'],
+    ['https://a:/@evil.example', 'external'],
+    ['https://files.bank.example\\@scope', 'internal'],
     ['https://files.bank.example@evil.example/', 'external'],
     ['https://files.bank.example%40evil.example/', 'external'],
     ['https://files.bank.example\\@evil.example/', 'external'],
@@ -378,7 +387,7 @@ describe('the bounds', () => {
     expect(policy.destinations(post(hosts(10_000).join(' ')))).toMatchObject({ unknown: 'too_many' });
   });
 
-  // A text of a mebibyte takes tens of milliseconds; quadratic work on it would take minutes.
+  // A text of a mebibyte takes tens of milliseconds. Quadratic work on it would not end before the time of a test is over.
   it.each([
     ['slashes', '/'.repeat(1 << 20)],
     ['slashes and blanks', '// '.repeat(350_000)],
@@ -399,9 +408,8 @@ describe('the bounds', () => {
     ['schemes', 'http:'.repeat(200_000)],
     ['nested JSON', JSON.stringify(JSON.stringify(JSON.stringify('"https://x.y'.repeat(20_000))))],
   ])('of the work: %s', (_, text) => {
-    const started = performance.now();
-    for (const name of ['note', 'url', 'to']) policyWith().destinations(post({ [name]: text }));
-    expect(performance.now() - started).toBeLessThan(20_000);
+    for (const name of ['note', 'url', 'to'])
+      expect(policyWith().destinations(post({ [name]: text })).trust).toMatch(/^(?:internal|external)$/);
   });
 });
 

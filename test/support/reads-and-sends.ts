@@ -159,7 +159,7 @@ export const sendsUnless = (condition: string): Rules => [
 /** What the rules of `sendsUnless` answer to a call that they stop. */
 export const STOPPED = /^(approval_pending|denied)$/;
 
-/** A configuration with keys that the schema may not have yet. */
+/** A configuration that is put together by spreading, which TypeScript would take for a wider type. */
 export const written = (config: object): GivenConfig => config as GivenConfig;
 
 /** The test function over a gateway of this configuration before a recording upstream and two banks. */

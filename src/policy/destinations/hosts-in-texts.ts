@@ -164,13 +164,16 @@ function findAddresses(text: string, places: Places): void {
     if (places.tooMany) return;
     const before = text[at - 1];
     if (before === undefined || /\s/.test(before)) continue;
-    const [domain = ''] = DOMAIN.exec(text.slice(at + 1, at + 1 + LONGEST_DOMAIN)) ?? [];
-    // `"@scope/name"` is a package. `"a b"@host` is an address.
-    if (before === '"' && !domain.includes('.')) continue;
-    places.add(withoutPunctuation(domain).replace(/^\[(?:ipv6:)?(.*)\]$/i, bracketed));
+    const [found = ''] = DOMAIN.exec(text.slice(at + 1, at + 1 + LONGEST_DOMAIN)) ?? [];
+    const domain = withoutPunctuation(found);
+    // `"@scope/name"` and `https://host/@scope` are names of packages and people. `"a b"@host` is an address.
+    if ((before === '"' || before === '/' || before === '\\') && !DOTTED_OR_LITERAL.test(domain)) continue;
+    places.add(domain.replace(/^\[(?:ipv6:)?(.*)\]$/i, bracketed));
   }
 }
 
+/** Not for names without a dot, such as `localhost`: after these characters they are no domain. */
+const DOTTED_OR_LITERAL = /[.。．｡[]|^\d+$/;
 const LONGEST_DOMAIN = 1_024;
 const DOMAIN = /^(?:\[[^\]\s]*\]|[^\s"'<>`{}|^,;()[\]\\/?#:&!*=%@]+)/;
 
