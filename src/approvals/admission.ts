@@ -72,11 +72,19 @@ export function admit(
   return (latest && settleLatest(latest, asked, now)) ?? open(asked, usage, now);
 }
 
-function isSame(hold: Hold, { requestDigest, formerRequestDigest }: AdmissionRequest): boolean {
+/** What the same call under the same key is told once it was sent. For `HoldStore.admit`. */
+export function sentUnderKey(asked: RepeatedCall, known: readonly Hold[]): GatewayError | undefined {
+  const latest = known.find((hold) => hold.idempotencyKey === asked.idempotencyKey && isSame(hold, asked));
+  return latest && sentBefore(latest, asked);
+}
+
+type RepeatedCall = Pick<AdmissionRequest, 'requestDigest' | 'formerRequestDigest' | 'idempotencyKey'>;
+
+function isSame(hold: Hold, { requestDigest, formerRequestDigest }: RepeatedCall): boolean {
   return hold.requestDigest === (bindsSession(hold.action) ? formerRequestDigest : requestDigest);
 }
 
-function sentBefore(latest: Hold, asked: AdmissionRequest): GatewayError | undefined {
+function sentBefore(latest: Hold, asked: RepeatedCall): GatewayError | undefined {
   if (latest.state === 'RELEASING' || latest.state === 'SENT') return outcomeErrorOf(latest);
   const wasSent =
     latest.state === 'EXECUTED' || latest.state === 'UPSTREAM_ERROR' || latest.state === 'OUTCOME_UNKNOWN';

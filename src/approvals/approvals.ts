@@ -13,7 +13,7 @@ import { castVote, revokeHold } from './cast-vote.ts';
 import { type ApprovalContext, type ApprovalsOptions, apply, escalateIfDue, expireIfDue, look } from './context.ts';
 import { createFirstViews } from './first-views.ts';
 import { advance, isEnded, isEndState } from './machine.ts';
-import { obtain, told } from './obtain.ts';
+import { obtain, sentBefore, told } from './obtain.ts';
 import { holdRecord } from './records.ts';
 import { createWaiting } from './waiting.ts';
 
@@ -140,6 +140,7 @@ export function createApprovals(options: ApprovalsOptions): SweptApprovals {
       if (closed) throw new GatewayError('draining', 'This gateway takes no more calls.');
       return obtain(context, request);
     },
+    sentBefore: (request) => sentBefore(context, request),
     async markSent(clearance) {
       if (clearance.kind === 'allowed') return;
       await store.change(clearance.hold.id, (seen, now) => {

@@ -2,7 +2,7 @@
 // an error that says why not. Trusts nothing from before the wait: identity, task, policy and the reviewers' status are
 // checked again at release.
 
-import type { HoldRequest } from '../domain/approvals.ts';
+import type { HoldRequest, RepeatedRequest } from '../domain/approvals.ts';
 import { isBoundToSession } from '../domain/call-session.ts';
 import { type Clearance, clearReleased } from '../domain/clearance.ts';
 import type { Approval } from '../domain/decision.ts';
@@ -10,7 +10,7 @@ import { defined } from '../domain/defined.ts';
 import type { Hold } from '../domain/hold.ts';
 import { boundTask } from '../domain/task.ts';
 import { asGatewayError, GatewayError } from '../errors.ts';
-import { type Admission, type AdmissionRequest, admit, readmit } from './admission.ts';
+import { type Admission, type AdmissionRequest, admit, readmit, sentUnderKey } from './admission.ts';
 import { bindingDigest, formerRequestDigest, requestDigest } from './binding.ts';
 import { type ApprovalContext, look } from './context.ts';
 import { refuseWithoutReviewer } from './eligible-reviewers.ts';
@@ -64,6 +64,21 @@ async function enter(context: ApprovalContext, request: HoldRequest): Promise<st
   if (admission.kind === 'new') await recordOpening(context, admission.hold);
   request.held(admission.hold, admission.kind === 'new');
   return admission.hold.id;
+}
+
+/** `Approvals.sentBefore`. */
+export function sentBefore(
+  { store }: ApprovalContext,
+  { principal, task, action, idempotencyKey }: RepeatedRequest,
+): Promise<GatewayError | undefined> {
+  const taskId = boundTask(task)?.id;
+  const asked = {
+    idempotencyKey,
+    requestDigest: requestDigest(principal, taskId, action),
+    ...defined({ formerRequestDigest: formerRequestDigest(principal, taskId, action) }),
+  };
+  const key = { ...asked, principalId: principal.id, agentKey: principal.agentKey };
+  return store.admit(key, (known) => ({ answer: sentUnderKey(asked, known) }));
 }
 
 function admitted(

@@ -61,6 +61,14 @@ export interface HoldRequest extends Judged {
   onClosed(callback: () => void): () => void;
 }
 
+/** A call that names an Idempotency-Key. */
+export interface RepeatedRequest {
+  readonly principal: Principal;
+  readonly task?: Task;
+  readonly action: Action;
+  readonly idempotencyKey: string;
+}
+
 export interface Ballot {
   readonly decision: 'approve' | 'deny';
   /** The binding digest that the reviewer looked at. */
@@ -91,6 +99,11 @@ export interface Approvals {
    * `no_eligible_reviewer`, `session_required`, `principal_suspended`, `draining`.
    */
   obtain(request: HoldRequest): Promise<Clearance>;
+  /**
+   * What a call is told that was held, approved and sent under this Idempotency-Key before; undefined for every other
+   * call. Throws `store_unavailable`.
+   */
+  sentBefore(request: RepeatedRequest): Promise<GatewayError | undefined>;
   /**
    * RELEASING → SENT, durable before it resolves; a no-op for allowed calls. Throws when this call no longer holds the
    * claim: then nothing may be sent.

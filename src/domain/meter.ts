@@ -92,11 +92,15 @@ const peopleOf = (parties: readonly Party[]): readonly string[] => [...new Set(p
 export type OwnHold =
   | { readonly holdId: string }
   /** A hold of the identical request. The digest is made only where some hold reserves something. */
-  | { readonly requestDigest: () => Digest; readonly idempotencyKey: string | undefined };
+  | { readonly requestDigest: () => Digest; readonly idempotencyKey: string | undefined }
+  /** None: the call is no re-send of a held call. */
+  | 'none';
 
 /** What a call holds in its meters until it is sent or ends. */
 export interface Reservation {
   readonly entries: readonly MeterEntry[];
+  /** Whether a hold reserves some of it in place of the call. */
+  readonly onHold: boolean;
   /** By name, the meters that its rules read, with what it adds itself. One that cannot be told is left out. */
   readonly totals: Readonly<Record<string, number>>;
 }

@@ -101,8 +101,11 @@ export interface TaskCall {
   readonly status?: number;
 }
 
-/** Levels below a root, tasks of a tree (ended ones included), and principals that may be invited to one task. */
-export const TREE_BOUNDS = { depth: 8, tasks: 1_000, participants: 100 } as const;
+/**
+ * Levels below a root, tasks of a tree (ended ones included), principals that may be invited to one task, and sessions
+ * whose task it is.
+ */
+export const TREE_BOUNDS = { depth: 8, tasks: 1_000, participants: 100, sessions: 1_000 } as const;
 
 /** Durable tasks. All times are the store's. */
 export interface TaskStore {
@@ -163,7 +166,7 @@ export interface TaskStore {
     words: TaskWords,
     limits: AgentLimits,
   ): Promise<{ readonly task: Task; readonly isNew: boolean }>;
-  /** From now on this is the task of the session. */
+  /** From now on this is the task of the session. Throws `task_tree_full`. */
   bind(session: string, taskId: string): Promise<void>;
   /** The id of the task of a session. */
   bound(session: string): Promise<string | undefined>;
@@ -190,6 +193,7 @@ export function refuseFullTree(of: keyof typeof TREE_BOUNDS, count: number): voi
     depth: 'levels below its root',
     tasks: 'tasks in one tree',
     participants: 'principals invited to one task',
+    sessions: 'sessions of one task',
   };
   throw new GatewayError('task_tree_full', `There may be ${most} ${words[of]}, and there are.`);
 }

@@ -23,13 +23,25 @@ export class CallMeters {
    * read no meter. `holdId`: the hold whose approval the call is about to use. Throws `store_unavailable`.
    */
   reserve(runtime: RuntimeConfig, classified: Classified, holdId: string | undefined): Facts['meters'] {
+    return this.#reserve(runtime, classified, this.#ownHold(classified, holdId ?? classified.resumes?.holdId));
+  }
+
+  /**
+   * For a call that the rules let through although an identical one is held: it goes out beside the held one, so it
+   * reserves its own amount. Gives what its rules read now; undefined for every other call. Throws `store_unavailable`.
+   */
+  reserveBesideHold(runtime: RuntimeConfig, classified: Classified): Facts['meters'] {
+    return classified.call.reserved?.onHold ? this.#reserve(runtime, classified, 'none') : undefined;
+  }
+
+  #reserve(runtime: RuntimeConfig, classified: Classified, own: OwnHold): Facts['meters'] {
     const { call, principal, action, request, resumes, task } = classified;
     const headers = resumes?.headers ?? request.headers;
     const meterings = runtime.policy.meterings({ principal, action, headers });
     this.giveBack(call);
     if (meterings.length === 0) return undefined;
     const placed = meterings.map((metering) => placeMetering(metering, principal, task?.root));
-    call.reserved = this.#store.reserve(placed, this.#ownHold(classified, holdId ?? resumes?.holdId));
+    call.reserved = this.#store.reserve(placed, own);
     return meterings.some(({ read }) => read) ? call.reserved.totals : undefined;
   }
 

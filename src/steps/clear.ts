@@ -41,12 +41,25 @@ export function clear(deps: ClearDependencies, decided: Decided): Cleared | Prom
   const { call, decision } = decided;
   // A resumed call never gets through by the rules alone: its hold is used, or it ends.
   const byRules = deps.ways.clearedBy[kindOf(decided)] === 'rules';
-  if (byRules && decision.effect === 'deny') throw denial(decided);
+  if (byRules && decision.effect === 'deny') return refuseDenied(deps, decided);
   refuseByTask(decided, deps.clock.now());
   call.span = deps.tracing.admit({ receivedAt: call.receivedAt, decision });
   if (!byRules || decision.effect !== 'allow') return release(deps, decided);
   const allowed = (): Cleared => remember(deps, { ...decided, clearance: clearAllowed(decision) });
   return spend(deps.tasks, decided)?.then(allowed) ?? allowed();
+}
+
+/**
+ * A meter denies a call also because the call itself was sent before, under this Idempotency-Key. Its agent must not
+ * believe that nothing happened.
+ */
+function refuseDenied({ approvals }: ClearDependencies, decided: Decided): Promise<never> {
+  const { principal, task, action, request, facts } = decided;
+  const idempotencyKey = facts.meters && header(request.headers, 'idempotency-key');
+  if (idempotencyKey === undefined) throw denial(decided);
+  return approvals.sentBefore({ principal, action, idempotencyKey, ...defined({ task }) }).then((sent) => {
+    throw sent ?? denial(decided);
+  });
 }
 
 const NOBODY_WAITS = 'A rule holds this, and nobody waits for what the gateway asks of a server by itself.';

@@ -91,6 +91,9 @@ export function createSteps(parts: StepParts): Steps {
   const upToDate = (assessed: Assessed): Assessed =>
     assessed.task === undefined ? assessed : { ...assessed, calls: history.calls(assessed.task.root) };
 
+  const byRules = (decided: Decided): boolean =>
+    decided.decision.effect === 'allow' && ways.clearedBy[kindOf(decided)] === 'rules';
+
   return {
     receive,
     identify(received) {
@@ -99,7 +102,16 @@ export function createSteps(parts: StepParts): Steps {
     },
     classify: (recognised) => classify({ store: tasks, desk: parts.desk }, recognised),
     assess: (classified) => assess(assessing, classified.call.runtime, classified),
-    decide: (assessed) => assessed.call.reach(decide(assessed.call.runtime, clock, digests, upToDate(assessed))),
+    decide(assessed) {
+      const { call } = assessed;
+      const decided = decide(call.runtime, clock, digests, upToDate(assessed));
+      // In one turn with the decision: of two calls that refer to one hold, the second sees the first.
+      const meters = byRules(decided) ? metering.reserveBesideHold(call.runtime, decided) : undefined;
+      if (meters === undefined) return call.reach(decided);
+      return call.reach(
+        decide(call.runtime, clock, digests, { ...upToDate(assessed), facts: { ...assessed.facts, meters } }),
+      );
+    },
     clear: (decided) => clear(equipped, decided),
     journal: (cleared) => journal(parts, cleared),
     arm(journaled) {

@@ -33,11 +33,13 @@ class SqliteReservation implements Reservation {
   inTallies: readonly MeterEntry[];
   counted = false;
   readonly entries: readonly MeterEntry[];
+  readonly onHold: boolean;
   readonly totals: Readonly<Record<string, number>>;
 
   constructor(entries: readonly MeterEntry[], inTallies: readonly MeterEntry[], totals: Reservation['totals']) {
     this.entries = entries;
     this.inTallies = inTallies;
+    this.onHold = inTallies.length < entries.length;
     this.totals = totals;
   }
 }
@@ -174,6 +176,7 @@ export class SqliteMeters implements MeterStore {
   }
 
   #ownEntries(own: OwnHold): readonly MeterEntry[] {
+    if (own === 'none') return [];
     if ('holdId' in own) return this.#holds.get(own.holdId)?.entries ?? [];
     if (this.#holds.size === 0) return [];
     for (const held of this.#byRequest.get(own.requestDigest())?.values() ?? [])

@@ -28,6 +28,8 @@ export interface TaskRows {
   guests(id: string): number;
   bind(session: string, taskId: string): void;
   bound(session: string): string | undefined;
+  /** How many sessions have this task. */
+  sessions(id: string): number;
   /** Deletes the agent's implicit task that was used longest ago, unless all of them have holds or tasks below them. */
   forgetImplicit(agentKey: string): void;
 }
@@ -57,6 +59,7 @@ export function createTaskRows(db: DatabaseSync): TaskRows {
     'INSERT INTO task_session (session, task_id) VALUES (?, ?) ON CONFLICT DO UPDATE SET task_id = excluded.task_id',
   );
   const bound = db.prepare('SELECT task_id FROM task_session WHERE session = ?');
+  const sessions = db.prepare('SELECT count(*) AS n FROM task_session WHERE task_id = ?');
   const idle = db.prepare(
     `SELECT id FROM task AS implicit INDEXED BY task_open
      WHERE principal_id = ? AND ended_at IS NULL AND provenance = 'implicit'
@@ -129,6 +132,7 @@ export function createTaskRows(db: DatabaseSync): TaskRows {
       const row = bound.get(session);
       return row && String(row.task_id);
     },
+    sessions: (id) => Number(sessions.get(id)?.n),
     forgetImplicit(agentKey) {
       const row = idle.get(agentKey);
       if (row !== undefined) remove(String(row.id));

@@ -141,7 +141,12 @@ export class SqliteTasks implements TaskStore {
   }
 
   bind(session: string, taskId: string): Promise<void> {
-    return this.#writer.write(() => this.#rows.bind(session, taskId));
+    return this.#writer.write(() => {
+      if (this.#rows.bound(session) === taskId) return;
+      // The ids of sessions are the agent's to choose.
+      refuseFullTree('sessions', this.#rows.sessions(taskId));
+      this.#rows.bind(session, taskId);
+    });
   }
 
   async bound(session: string): Promise<string | undefined> {
@@ -162,7 +167,9 @@ export class SqliteTasks implements TaskStore {
         parent?.endsBy,
         ownUntil(task),
       ]);
-      return this.#rows.update(revised, this.#clock.now());
+      this.#rows.update(revised, this.#clock.now());
+      this.#boundBelow(revised);
+      return revised;
     });
   }
 
@@ -239,6 +246,14 @@ export class SqliteTasks implements TaskStore {
     const task = this.#own(id, agentKey);
     if (this.#seen(task)?.endedAt === undefined) return task;
     throw new GatewayError('task_ended', 'The task has ended and cannot be changed.');
+  }
+
+  /** No task below outlives this one. */
+  #boundBelow(task: Task): void {
+    const { endsBy = Number.POSITIVE_INFINITY } = task;
+    for (const child of this.#rows.below(task))
+      if (child.endedAt === undefined && (child.endsBy ?? Number.POSITIVE_INFINITY) > endsBy)
+        this.#rows.update({ ...child, endsBy }, this.#clock.now());
   }
 
   #refuseMore(agentKey: string, limits: AgentLimits): void {

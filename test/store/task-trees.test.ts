@@ -143,3 +143,28 @@ describe('who takes part', () => {
     expect(await tasks.get(task.id)).toEqual(task);
   });
 });
+
+describe('what an agent chooses', () => {
+  // The parent ends by itself; until somebody looked, its children went on.
+  it('ends a child with its parent, also when the parent got its end later', async () => {
+    const [root, child, grandchild] = (await chain(3)) as [Task, Task, Task];
+    const endsBy = bench.clock.now() + 60_000;
+    await bench.store.tasks.revise(root.id, party('lead').id, { ...words, endsBy });
+    expect((await bench.store.tasks.get(grandchild.id))?.endsBy).toBe(endsBy);
+    bench.clock.advance(60_000);
+    expect([root, child, grandchild].map(({ id }) => bench.store.tasks.isOpen(id))).toEqual([false, false, false]);
+    expect(await codeOf(find(child, caller('lead')))).toBe('task_ended');
+    expect(await codeOf(open('lead', grandchild))).toBe('task_ended');
+  });
+
+  // Session ids are the agent's: each of them was a row.
+  it('is the task of a bounded number of sessions', async () => {
+    const task = await open('lead');
+    const bind = (session: string) => bench.store.tasks.bind(session, task.id);
+    for (let n = 0; n < TREE_BOUNDS.sessions; n++) await bind(`session-${n}`);
+    expect(await codeOf(bind('one more'))).toBe('task_tree_full');
+    expect(await bench.store.tasks.bound('one more')).toBeUndefined();
+    await bind('session-0');
+    expect(await bench.store.tasks.bound('session-0')).toBe(task.id);
+  });
+});
