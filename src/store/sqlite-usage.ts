@@ -1,4 +1,4 @@
-// What each agent has in the store. Bytes are counted by triggers (migrations.ts), in the transaction that writes them.
+// What each agent has in the store. Bytes are counted by triggers (schema-steps.ts), in the transaction that writes them.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { EpochMs } from '../domain/clock.ts';

@@ -140,6 +140,21 @@ describe('no spelling changes the trust of a host', () => {
     ['eve@evil.example.', 'external'],
     ['eve@[11.1.2.3]', 'external'],
     ['www.evil.example', 'external'],
+    ['www。evil。example', 'external'],
+    ['eve＠evil.example', 'external'],
+    ['eve\ufe6bevil\u2024example', 'external'],
+    ['／／evil.example', 'external'],
+    ['https：／／evil.example', 'external'],
+    ['https%ef%bc%9a%ef%bc%8f%ef%bc%8fevil.example', 'external'],
+    ['<img src="https&#58;&#47;&#x2f;evil&period;example">', 'external'],
+    ['<img src="https&colon;&sol;&sol;evil.example">', 'external'],
+    ['<img src="&#104&#116&#116&#112&#115&#58//evil.example">', 'external'],
+    ['a &amp; b &#169; &#x110000; &#0;', 'internal'],
+    ['https://api.github.example/repos/bank/x', 'internal'],
+    ['https://api.github.example/repos/bank//../evil', 'partner'],
+    ['https://api.github.example/repos/bank/\\..\\evil', 'partner'],
+    ['https://api.github.example/repos/evil/../bank/x', 'internal'],
+    ['https://api.github.example/repos/evil/%2e%2e/bank/x', 'partner'],
     ['https://a.bank.example,https://evil.example', 'external'],
     ['https://a.bank.example,https://b.bank.example', 'internal'],
     [`https://${'a'.repeat(3000)}@evil.example/`, 'external'],
@@ -261,6 +276,8 @@ describe('bare dotted words', () => {
       expect(trustOf({ [name]: 'files.bank.example:443/x' })).toBe('internal');
       expect(trustOf({ [name]: ['files.bank.example', 'evil.example'] })).toBe('external');
       expect(trustOf({ [name]: { 0: 'evil.example' } })).toBe('external');
+      expect(trustOf({ [` ${name} `]: 'evil.example' })).toBe('external');
+      expect(trustOf({ [`${name}[]`]: ['evil.example'] })).toBe('external');
       expect(trustOf({ [name]: '3232235777' })).toBe('external');
     },
   );
@@ -321,6 +338,29 @@ describe('targets', () => {
     [{ to: ['bob@bank.example', { address: 'eve@evil.example' }] }, 'external'],
     [{ to: 'mailto:bob@bank.example?cc=eve@evil.example' }, 'external'],
     [{ to: 'mailto:bob@bank.example?subject=hello' }, 'internal'],
+    [{ to: 'bob@bank.example\neve' }, 'external'],
+    [{ to: 'bob@bank.example\r\nBcc: eve' }, 'external'],
+    [{ to: 'bob@bank.example eve' }, 'external'],
+    [{ to: 'bob@bank.example%0aeve' }, 'external'],
+    [{ to: 'bob@bank.example%2Ceve' }, 'external'],
+    [{ to: '"bob@bank.example" <eve>' }, 'external'],
+    [{ to: '"a\\", eve, "b" <bob@bank.example>' }, 'external'],
+    [{ to: 'eve (bob@bank.example)' }, 'external'],
+    [{ to: 'bob%evil.example@bank.example' }, 'external'],
+    [{ to: 'evil.example!bob@bank.example' }, 'external'],
+    [{ to: '@evil.example:bob@bank.example' }, 'external'],
+    [{ to: 'bob@bank.example?cc=eve' }, 'external'],
+    [{ to: 'mailto:bob@bank.example?cc=eve' }, 'external'],
+    [{ to: 'mailto:eve?to=bob@bank.example' }, 'external'],
+    [{ to: 'mailto:bob@bank.example&BCC=eve' }, 'external'],
+    [{ to: 'mailto:bob@bank.example?b%63c=eve' }, 'external'],
+    [{ to: 'mailto:bob%40bank.example,al@bank.example?body=a, b' }, 'internal'],
+    [{ to: '10.1.2.3, 11' }, 'external'],
+    [{ to: '10.1.2.3, files.bank.example' }, 'internal'],
+    [{ to: 'DE89 https://files.bank.example' }, 'external'],
+    [{ to: 'https://files.bank.example/a,b?c=d e' }, 'external'],
+    [{ to: 'https://files.bank.example/a,b?c=d' }, 'internal'],
+    [{ to: 'bob@bank.example\n' }, 'internal'],
     [{ to: 'bob' }, 'external'],
     [{ to: '' }, 'external'],
     [{}, 'external'],
@@ -334,6 +374,8 @@ describe('targets', () => {
     const trust = (iban: Json) => payout.destinations(post({ iban })).trust;
     expect(trust('DE89370400440532013000')).toBe('partner');
     expect(trust('de89 3704 0044 0532 0130 00')).toBe('partner');
+    for (const several of ['DE89,FR76', 'DE89;FR76', 'DE89|FR76', 'DE89\nFR76', 'DE89\rFR76'])
+      expect([several, trust(several)]).toEqual([several, 'external']);
     expect(trust('FR7630006000011234567890189')).toBe('external');
     expect(trust('XDE89')).toBe('external');
     expect(trust('ＤＥ89')).toBe('external');
@@ -410,6 +452,20 @@ describe('the bounds', () => {
   ])('of the work: %s', (_, text) => {
     for (const name of ['note', 'url', 'to'])
       expect(policyWith().destinations(post({ [name]: text })).trust).toMatch(/^(?:internal|external)$/);
+  });
+});
+
+describe('the bounds of a list of recipients', () => {
+  it.each([
+    ['unclosed brackets', '<'],
+    ['unclosed quotes', '\\"'],
+    ['quotes', '"'],
+    ['commas', ',a'],
+    ['colons', ':'],
+    ['references', '&#58'],
+    ['wide characters', '\ufdfa'],
+  ])('of the work: %s', (_, text) => {
+    expect(mailed({ to: `eve@evil.example${text.repeat(300_000)}` }).trust).toBe('external');
   });
 });
 

@@ -8,7 +8,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { expect, it } from 'vitest';
 import { heldArguments } from '../../src/domain/held-arguments.ts';
 import type { Hold } from '../../src/domain/hold.ts';
-import { STEPS } from '../../src/store/migrations.ts';
+import { STEPS } from '../../src/store/schema-steps.ts';
 import { approve, benchOn, openBench, openHoldBy } from '../support/holds/bench.ts';
 import { actionOf, GENEROUS, manualClock, principalOf } from '../support/holds/values.ts';
 

@@ -4,8 +4,8 @@
 
 export interface HostAndPath {
   readonly host: string;
-  /** Normalised, with its first slash; `/` where the text has none. */
-  readonly path: string;
+  /** Normalised, with its first slash; `/` where the text has none. Undefined where servers read different paths. */
+  readonly path: string | undefined;
 }
 
 /** Characters of what is parsed at once. A longer text is read up to its path, which then counts as unknown. */
@@ -19,8 +19,16 @@ export function readHost(text: string): HostAndPath | undefined {
     return authority.length > LONGEST_AUTHORITY ? undefined : readHost(authority);
   }
   const url = URL.parse(`http://${text}`);
-  return url === null ? undefined : { host: plainHost(url.hostname), path: url.pathname };
+  if (url === null) return undefined;
+  const [path = ''] = (text.match(/[\\/].*/s)?.[0] ?? '').split(/[?#]/, 1);
+  return { host: plainHost(url.hostname), path: AMBIGUOUS.test(path) ? undefined : url.pathname };
 }
+
+/**
+ * Some clients and servers decode these before they split a path, merge slashes, resolve dots, or drop what follows.
+ * `/a//../b` is `/a/b` for one, and `/b` for another.
+ */
+const AMBIGUOUS = /%(?:2e|2f|5c|25|00)|[;\\\t\r\n]|\/\//i;
 
 /** `::ffff:10.0.0.1` as the parser writes it (RFC 4291 section 2.5.5.2). */
 const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;

@@ -9,6 +9,7 @@ import { compileSelector, SelectedCall, type Selector, select } from '../selecto
 import type { Vocabulary } from '../vocabulary.ts';
 import { findHosts, type Place, Places } from './hosts-in-texts.ts';
 import { findMentions } from './mentions.ts';
+import { namesOnlyPlaces } from './recipients.ts';
 import { compileSending, type Sending } from './sending.ts';
 import { EXTERNAL, type TrustTable } from './trust-table.ts';
 
@@ -119,16 +120,14 @@ export function targetsIn(text: string, naming: 'host' | 'recipient', trust: Tru
   const found = [...places.found].map((place) => destinationOf(place, trust, 'target'));
   if (places.tooMany) found.push(unknownTarget(text.slice(0, LONGEST_VALUE)));
   if (found.length === 0) return [{ value: text.slice(0, LONGEST_VALUE), trust: trust.ofId(text), role: 'target' }];
-  // In a list of addresses, a name without one is a recipient that only the upstream knows.
-  const others =
-    text.includes('@') && !text.includes('?') ? recipientsOf(text).filter((piece) => !piece.includes('@')) : [];
-  return [...found, ...others.map((piece) => unknownTarget(piece.slice(0, LONGEST_VALUE)))];
+  if (!namesOnlyPlaces(text, (part) => isPlace(part, naming))) found.push(unknownTarget(text.slice(0, LONGEST_VALUE)));
+  return found;
 }
 
-/** The parts of a list of addresses (RFC 5322 section 3.4), without what separates them. */
-function recipientsOf(text: string): readonly string[] {
-  const parts = text.replace(/^\s*mailto:/i, '').match(/(?:"(?:[^"\\]|\\.)*"|<[^>]*>|[^,;"<])+/gs) ?? [];
-  return parts.map((piece) => piece.trim()).filter((piece) => piece !== '' && !/^[^:@]*:$/.test(piece));
+function isPlace(part: string, naming: 'host' | 'recipient'): boolean {
+  const places = new Places();
+  findHosts(part, naming, places);
+  return [...places.found].length > 0;
 }
 
 function destinationOf({ value, place }: Place, trust: TrustTable, role: Destination['role']): Destination {

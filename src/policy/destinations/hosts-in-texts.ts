@@ -53,7 +53,7 @@ export class Places {
 }
 
 /** Anything that one of the searches below could begin with. */
-const SUSPECT = /[\\/:@]|\d\.\d|www\./i;
+const SUSPECT = /[\\/:@]|\d\.\d|www[.。]/i;
 
 /** What the member says of a text that stands under it: that it names a host, or somebody; undefined for others. */
 export type Naming = 'host' | 'recipient' | undefined;
@@ -73,13 +73,36 @@ export function findHosts(text: string, naming: Naming, places: Places): void {
   }
 }
 
-/** The text as it is, percent-decoded once, and with the escapes of JSON resolved. */
+/**
+ * The text as it is, percent-decoded once, with the escapes of JSON resolved, and with the references of HTML resolved.
+ * And each of these in compatibility form (NFKC), which has plain characters for wide and small ones.
+ */
 export function formsOf(text: string): readonly string[] {
   const forms = [text];
   if (/%[0-9a-f]{2}/i.test(text)) forms.push(text.replace(/(?:%[0-9a-f]{2})+/gi, decodeRun));
   if (/\\u[0-9a-f]{4}/i.test(text))
     forms.push(text.replace(/\\u([0-9a-f]{4})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))));
-  return forms;
+  if (REFERENCE.test(text)) forms.push(text.replace(REFERENCES, resolveReference));
+  return [...forms, ...forms.filter((form) => WIDE.test(form)).map((form) => form.normalize('NFKC'))];
+}
+
+/** Characters whose compatibility form stands in a URL: wide ones, small ones, and dots. */
+const WIDE = /\u2024|[\ufe50-\uffef]/;
+/** What HTML has for the characters that a URL is known by (html.spec.whatwg.org, section 13.5). */
+const NAMED = new Map([
+  ['colon', ':'],
+  ['sol', '/'],
+  ['bsol', '\\'],
+  ['period', '.'],
+  ['commat', '@'],
+]);
+const REFERENCE = /&(?:#x?[0-9a-f]{1,8}|colon;|b?sol;|period;|commat;)/i;
+const REFERENCES = /&(?:#x([0-9a-f]{1,8})|#(\d{1,8})|(colon|b?sol|period|commat)(?=;));?/gi;
+
+function resolveReference(whole: string, hex?: string, decimal?: string, name?: string): string {
+  if (name !== undefined) return NAMED.get(name) ?? whole;
+  const point = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
+  return point > 0 && point <= 0x10_ff_ff ? String.fromCodePoint(point) : whole;
 }
 
 const decodeRun = (run: string): string => Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8');
@@ -122,7 +145,7 @@ function findSlashes(text: string, places: Places): void {
 
 /** `https:host` and `https:/host`, which the URL parser reads as `https://host`. */
 function findSchemes(text: string, places: Places): void {
-  for (const { 0: found, index } of text.matchAll(/\b(?:https?|wss?|ftp):[\\/]?(?![\s\\/])|(?<![\w@.-])www\./gi)) {
+  for (const { 0: found, index } of text.matchAll(/\b(?:https?|wss?|ftp):[\\/]?(?![\s\\/])|(?<![\w@.-])www[.。]/gi)) {
     places.add(urlAt(text, found.includes(':') ? index + found.length : index, places));
     if (places.tooMany) return;
   }

@@ -4,7 +4,6 @@
 
 import type { Action } from '../../domain/action.ts';
 import { fieldPairs } from '../../domain/headers.ts';
-import { foldKey } from '../../domain/normal-forms/keys.ts';
 import { parameterName, parametersOf } from '../../domain/normal-forms/parameters.ts';
 import { findHosts, formsOf, type Naming, Places } from './hosts-in-texts.ts';
 
@@ -18,7 +17,8 @@ const NAMING: ReadonlyMap<string, Naming> = new Map([
   ),
 ]);
 
-const namingOf = (member: string): Naming => NAMING.get(foldKey(member));
+/** Servers drop blanks around a name, and take `url[]` for `url`. */
+const namingOf = (member: string): Naming => NAMING.get(parameterName(member));
 
 /** How deep JSON in a text in JSON is read. */
 const DEEPEST_JSON = 4;
@@ -36,7 +36,7 @@ export function findMentions({ args, query, boundHeaders }: Action, known: Reado
   if (query !== undefined)
     for (const { name, value } of parametersOf(query)) {
       findHosts(name, undefined, places);
-      search({ value, naming: namingOf(parameterName(name)), depth: 0 }, known, places);
+      search({ value, naming: namingOf(name), depth: 0 }, known, places);
     }
   for (const [, value] of fieldPairs(boundHeaders)) findHosts(value, undefined, places);
   search({ value: args, naming: undefined, depth: 0 }, known, places);

@@ -22,6 +22,8 @@ interface Pattern {
 interface IdPattern {
   readonly trust: string;
   readonly weight: number;
+  /** Whether it has a `*`. */
+  readonly open: boolean;
   readonly matches: NameMatch;
 }
 
@@ -41,7 +43,7 @@ export class TrustTable {
     const ids = written.filter(({ text }) => text.startsWith('id:'));
     const others = written.filter(({ text }) => !text.startsWith('id:') && !this.#takeHost(text));
     this.#ids = ids
-      .map(({ trust, text }) => ({ trust, weight: text.length, matches: compileId(text) }))
+      .map(({ trust, text }) => ({ trust, weight: text.length, open: text.includes('*'), matches: compileId(text) }))
       .sort((a, b) => b.weight - a.weight);
     this.#patterns = others
       .map(({ trust, text }) => ({ trust, ...compilePattern(text) }))
@@ -67,7 +69,9 @@ export class TrustTable {
     // A text with other characters could be another one for its reader.
     if (!/^[\x21-\x7e]+$/.test(plain)) return EXTERNAL;
     const folded = foldKey(plain);
-    return this.#ids.find(({ matches }) => matches(folded, true))?.trust ?? EXTERNAL;
+    // `*` stands for the rest of one id, and not for another id behind it.
+    const isList = /[,;|\r\n]/.test(text.trim());
+    return this.#ids.find(({ open, matches }) => !(isList && open) && matches(folded, true))?.trust ?? EXTERNAL;
   }
 
   /** The least trusted of the names; `external` for none at all. */
@@ -130,9 +134,6 @@ function compileRange(address: string, bits: number): Omit<Pattern, 'trust'> {
   };
 }
 
-/** Some servers decode these before they split a path, or drop what follows. */
-const AMBIGUOUS = /%(?:2e|2f|5c|25|00)|[;\\]|\/\//i;
-
 function compilePathOf(head: string, path: string): Omit<Pattern, 'trust'> {
   if (head.includes('*') || path.slice(0, -1).includes('*') || /[?#%\\;]|\/\/|\/\.{1,2}(?:\/|$)/.test(path))
     throw new TypeError(FORMS);
@@ -144,7 +145,7 @@ function compilePathOf(head: string, path: string): Omit<Pattern, 'trust'> {
     weight: WITH_PATH + path.length,
     matches: (place) =>
       place.host === host &&
-      !AMBIGUOUS.test(place.path) &&
+      place.path !== undefined &&
       (open ? place.path.length > wanted.length && place.path.startsWith(wanted) : place.path === wanted),
   };
 }
