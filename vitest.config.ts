@@ -12,6 +12,7 @@ export const BROWSER = [
   'test/review/console.test.ts',
   'test/review/console-decisions.test.ts',
   'test/review/controls.test.ts',
+  'test/review/task-page.test.ts',
 ];
 
 /**

@@ -29,7 +29,9 @@ export async function refuse(deps: RefuseDependencies, last: Reached, thrown: Ga
   if (error.code === 'internal') deps.log.error('countersign.call.failed', { id: call.id, cause: error.details.cause });
   // Cleared calls have their decision on record already and get an outcome in settle.
   if (failed.clearance === undefined && failed.principal !== undefined) await record(deps, failed);
-  await count(deps.violations, failed);
+  const counted = count(deps.violations, failed);
+  // Without a turn in between: node's parser may refuse what follows on the connection, in other words.
+  if (counted !== undefined) await counted;
   if (call.sink.started) call.sink.abort(error);
   else call.told = deps.answer(failed);
 }

@@ -273,8 +273,12 @@ describe('a start that cannot work', () => {
 });
 
 describe('the command line', () => {
-  it('says ok of the configuration that runs', async ({ env }) => {
-    expect(await countersign('check', env.configPath)).toEqual({ code: 0, out: 'ok\n', err: '' });
+  it('says ok of the configuration that runs, and what it would rather see', async ({ env }) => {
+    const { code, out, err } = await countersign('check', env.configPath);
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(
+      /^\S+:\d+:\d+ warning: rules\[1\]\.tier: Use a credential that is made for each call: .+\nok\n$/,
+    );
   });
 
   it('explains itself', async () => {
