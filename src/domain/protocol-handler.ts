@@ -2,6 +2,7 @@
 // people decide, and what becomes of the answer. Implemented by mcp/; plain HTTP calls have none.
 
 import type { Action } from './action.ts';
+import type { Call } from './call.ts';
 import type { HeaderList } from './headers.ts';
 import type { Hold } from './hold.ts';
 import type { Principal } from './principal.ts';
@@ -61,13 +62,19 @@ export interface ProtocolHandler {
    * `arguments_invalid`, `store_unavailable`.
    */
   onHold(decided: Decided, longestWaitMs: number): HoldWait | Promise<HoldWait>;
-  /** Called when the call is about to be sent. May put another sink in place of the call's. */
-  beforeSend(armed: Armed): Promise<SendPlan>;
+  /**
+   * Called when the call is about to be sent. May put another sink in place of the call's. A handler that keeps the
+   * answer calls `handOut` before it gives the answer to a later call.
+   */
+  beforeSend(armed: Armed, handOut: HandOut | undefined): Promise<SendPlan>;
   /** Called when the upstream has answered the call, before it is settled. */
   afterResponse(answered: Answered): Promise<void>;
   /** How a refused call is answered. Undefined where the protocol has no form for it: then HTTP's is used. */
   refusal(failed: Reached & FailedCall): ProtocolRefusal | undefined;
 }
+
+/** Marks the readers of a kept answer, by the call that asks for it. Throws `store_unavailable`. */
+export type HandOut = (by: Call) => Promise<void>;
 
 /** Answers in place of an upstream. Nothing that it answers can be held. */
 export interface AnsweringHandler extends Omit<ProtocolHandler, 'onHold'> {

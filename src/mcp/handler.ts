@@ -178,13 +178,13 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
       checkParameterFields(recognised.request.headers, args, definition, tool !== undefined && mcp?.stateless === true);
       return deps.tasks.resume(recognised, action);
     },
-    async beforeSend(armed) {
+    async beforeSend(armed, handOut) {
       const { action, principal } = armed;
       const { mcp } = action;
       await heedCancellation(deps, armed);
       await deps.servers.ready(armed);
       if (mcp?.method === ANSWER && mcp.id !== undefined) asked.remove(principal, action, mcp.id);
-      const detached = deps.tasks.depart(armed);
+      const detached = deps.tasks.depart(armed, handOut);
       const { heldToolSuffix, ...pinning } = deps.options(action.upstream);
       const judge = judgeAnswer({
         action,

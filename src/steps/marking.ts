@@ -2,8 +2,12 @@
 // the first byte of the answer goes on; the answer is kept back until then. What a marked caller writes into a resource
 // that carries marks has marked the resource before the call goes out. An answer that is never passed on marks nobody.
 
+import type { Call } from '../domain/call.ts';
+import type { Classification } from '../domain/classification.ts';
 import type { Clock } from '../domain/clock.ts';
 import { chainOf, personKeys } from '../domain/person.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { HandOut } from '../domain/protocol-handler.ts';
 import type { Cleared, Departed } from '../domain/stages.ts';
 import {
   type MarkCause,
@@ -40,6 +44,17 @@ export class Marking {
     return taints.length === 0 && carries.length === 0 ? undefined : () => this.#onReader(cleared);
   }
 
+  /**
+   * What has to be done each time an answer that is kept here is handed out again; undefined for an answer that marks
+   * nobody. It keeps nothing of the call but whom it marks.
+   */
+  beforeHandingOut(cleared: Cleared): undefined | HandOut {
+    const { taints, carries } = cleared.facts.classification;
+    if (taints.length === 0 && carries.length === 0) return undefined;
+    const reader = readerOf(cleared);
+    return (by) => this.#markReader({ ...reader, call: by });
+  }
+
   /** Keeps the answer back until that is done. */
   keepBack(cleared: Cleared, sink: ResponseSink): KeptBack | undefined {
     const before = this.beforeAnswer(cleared);
@@ -64,29 +79,38 @@ export class Marking {
   }
 
   /** Marks those for whom the call is made with what its answer may contain. */
-  async #onReader(cleared: Cleared): Promise<void> {
-    const { principal, task, facts } = cleared;
-    const { taints, carries } = facts.classification;
+  #onReader(cleared: Cleared): Promise<void> {
+    return this.#markReader({ ...readerOf(cleared), call: cleared.call });
+  }
+
+  async #markReader(reader: Reader & { readonly call: Call }): Promise<void> {
+    const { principal, root, classification } = reader;
+    const { taints, carries } = classification;
     // Read at the last moment, so that what was written while the call was under way counts.
     const carried = carries.length === 0 ? [] : await this.#parts.marks.on(resourceKeys(carries));
     const names = [...new Set([...taints, ...taintsOf(carried)])];
-    if (names.length > 0) await this.#set(cleared, markKeysOf(principal, task?.root), names);
+    if (names.length > 0) await this.#set(reader, markKeysOf(principal, root), names);
   }
 
   /** Marks the resources that the call writes into with the marks of those for whom it is made. */
   async #onResources(cleared: Cleared): Promise<void> {
     const { principal, task, facts } = cleared;
     const names = taintsOf(await this.#parts.marks.on(markKeysOf(principal, task?.root)));
-    if (names.length > 0) await this.#set(cleared, resourceKeys(facts.classification.carries), names);
+    const reader = { ...readerOf(cleared), call: cleared.call };
+    if (names.length > 0) await this.#set(reader, resourceKeys(facts.classification.carries), names);
   }
 
-  async #set({ call, principal, facts }: Cleared, keys: readonly MarkKey[], names: readonly string[]): Promise<void> {
+  async #set(
+    { call, principal, classification }: Reader & { readonly call: Call },
+    keys: readonly MarkKey[],
+    names: readonly string[],
+  ): Promise<void> {
     const { marks, clock, watch } = this.#parts;
     const kinds = names.map(
       (taint): TaintKind => ({ taint, forMs: call.runtime.taints.get(taint) ?? UNKNOWN_TAINT_MS }),
     );
     const cause: MarkCause = {
-      ...{ call: call.id, at: clock.now(), resources: facts.classification.resources },
+      ...{ call: call.id, at: clock.now(), resources: classification.resources },
       ...{ agent: principal.agentKey, chain: chainOf(principal).flatMap(personKeys) },
     };
     const set = await marks.set(keys, kinds, cause);
@@ -101,6 +125,17 @@ export class Marking {
     if (open.facts.classification.carries.length > 0) await this.#onReader(open);
   }
 }
+
+/** For whom a call is made, and what it touches. */
+interface Reader {
+  readonly principal: Principal;
+  readonly root: string | undefined;
+  readonly classification: Classification;
+}
+
+const readerOf = ({ principal, task, facts }: Cleared): Reader => ({
+  ...{ principal, root: task?.root, classification: facts.classification },
+});
 
 function writesInto({ facts: { classification } }: Cleared): boolean {
   return classification.carries.length > 0 && classification.operation !== 'read';

@@ -34,7 +34,7 @@ export interface SendDependencies {
   readonly history: Pick<CallHistory, 'record' | 'sinkOf'>;
   readonly metering: Pick<CallMeters, 'count'>;
   readonly factWatch: Pick<FactWatch, 'refuseBarred' | 'isStale'>;
-  readonly marking: Pick<Marking, 'beforeAnswer' | 'keepBack' | 'beforeSending'>;
+  readonly marking: Pick<Marking, 'beforeAnswer' | 'beforeHandingOut' | 'keepBack' | 'beforeSending'>;
   readonly openCalls: Pick<OpenCalls, 'enter'>;
 }
 
@@ -44,7 +44,7 @@ const neverClosed = (): (() => void) => () => {};
 export async function send(deps: SendDependencies, armed: Armed): Promise<void> {
   const { call, clearance, mount, action, credential } = armed;
   const { handler } = mount;
-  const plan = handler && (await handler.beforeSend(armed));
+  const plan = handler && (await handler.beforeSend(armed, deps.marking.beforeHandingOut(armed)));
   const kind = kindOf(armed);
   const atOnce = deps.ways.history[kind] === 'sent';
   const own = atOnce ? call.sink : deps.history.sinkOf(armed);

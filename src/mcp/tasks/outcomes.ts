@@ -3,9 +3,11 @@
 // it is gone. Refuses to keep answers that are too large.
 
 import { LRUCache } from 'lru-cache';
+import type { Call } from '../../domain/call.ts';
 import { type HeaderList, header } from '../../domain/headers.ts';
 import { isJsonObject } from '../../domain/json.ts';
 import { locate } from '../../domain/json-source.ts';
+import type { HandOut } from '../../domain/protocol-handler.ts';
 import type { ResponseSink } from '../../domain/upstream.ts';
 import { GatewayError } from '../../errors.ts';
 import { createEventReader, type ServerEvent } from '../event-stream.ts';
@@ -15,13 +17,16 @@ import type { RpcOutcome } from './views.ts';
 
 export interface TaskOutcomes {
   /**
-   * Marks the task as being executed, until the returned function is called with its result; undefined keeps nothing.
+   * Says that the task is being executed, until the returned function is called with its result; undefined keeps
+   * nothing.
    */
-  begin(taskId: string): (outcome: RpcOutcome | undefined) => void;
+  begin(taskId: string, handOut: HandOut | undefined): (outcome: RpcOutcome | undefined) => void;
   /** Resolves when the execution is over; undefined when there is none. */
   running(taskId: string): Promise<void> | undefined;
   /** The result of an execution, while it is kept. */
   get(taskId: string): RpcOutcome | undefined;
+  /** Must be done before a kept result is given to this call. Throws `store_unavailable`. */
+  handOut(taskId: string, by: Call): Promise<void>;
   /** Resolves when no execution is left, or after `graceMs`. */
   drain(graceMs: number): Promise<void>;
 }
@@ -32,21 +37,29 @@ const KEPT_BYTES = 128 * 1024 * 1024;
 /** Larger than any that answer-sink.ts lets through. */
 const LARGEST_ANSWER = 20 * 1024 * 1024;
 
+interface KeptOutcome {
+  readonly outcome: RpcOutcome;
+  readonly handOut: HandOut | undefined;
+}
+
 export function createTaskOutcomes(): TaskOutcomes {
-  const kept = new LRUCache<string, RpcOutcome>({ maxSize: KEPT_BYTES, maxEntrySize: LARGEST_ANSWER, ttl: KEPT_MS });
+  const kept = new LRUCache<string, KeptOutcome>({ maxSize: KEPT_BYTES, maxEntrySize: LARGEST_ANSWER, ttl: KEPT_MS });
   const running = new Map<string, Promise<void>>();
   return {
-    begin(taskId) {
+    begin(taskId, handOut) {
       const { promise, resolve } = Promise.withResolvers<void>();
       running.set(taskId, promise);
       return (outcome) => {
-        if (outcome !== undefined) kept.set(taskId, outcome, { size: JSON.stringify(outcome).length });
+        if (outcome !== undefined) kept.set(taskId, { outcome, handOut }, { size: JSON.stringify(outcome).length });
         running.delete(taskId);
         resolve();
       };
     },
     running: (taskId) => running.get(taskId),
-    get: (taskId) => kept.get(taskId),
+    get: (taskId) => kept.get(taskId)?.outcome,
+    async handOut(taskId, by) {
+      await kept.get(taskId)?.handOut?.(by);
+    },
     async drain(graceMs) {
       let timer: NodeJS.Timeout | undefined;
       const grace = new Promise((resolve) => {

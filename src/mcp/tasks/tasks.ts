@@ -13,7 +13,7 @@ import type { Clock } from '../../domain/clock.ts';
 import type { Hold } from '../../domain/hold.ts';
 import type { HoldStore } from '../../domain/hold-store.ts';
 import type { Principal } from '../../domain/principal.ts';
-import type { Resumed } from '../../domain/protocol-handler.ts';
+import type { HandOut, Resumed } from '../../domain/protocol-handler.ts';
 import type { Armed, FailedCall, Reached, Recognised } from '../../domain/stages.ts';
 import { asGatewayError, GatewayError } from '../../errors.ts';
 import { meta, rpcError, toolResult } from '../refusal.ts';
@@ -122,7 +122,13 @@ export class GatewayTasks {
     }
     call.reach({ ...recognised, action, hold });
     if (method === 'tasks/cancel') return say(call, rpcId, await this.#cancel(hold, principal, form));
-    return say(call, rpcId, tell(asked, factsOf(hold), state));
+    return this.#say(call, asked, tell(asked, factsOf(hold), state));
+  }
+
+  /** Whoever gets a kept answer is marked again: the marks of before may have ended, or been lifted. */
+  async #say(call: Call, { method, form, taskId, rpcId }: TaskQuestion, told: RpcOutcome): Promise<'answered'> {
+    if (method === 'tasks/result' || form === 'extension') await this.#outcomes.handOut(taskId, call);
+    return say(call, rpcId, told);
   }
 
   /** The state of a held call. An approved call counts as working until a poll sends it. */
@@ -175,7 +181,7 @@ export class GatewayTasks {
         error: rpcError(new GatewayError('hold_closed', 'The call is on its way, or has ended.'), 'question'),
       });
     }
-    return say(call, rpcId, tell(asked, facts, state));
+    return this.#say(call, asked, tell(asked, facts, state));
   }
 
   /** Begins a run for a call that was asked for as a task and is allowed at once. */
@@ -220,10 +226,11 @@ export class GatewayTasks {
   }
 
   /** Answers a poll when another poll has sent the call. */
-  async #follow(run: ActiveTaskRun, recall: () => Promise<Recalled>): Promise<void> {
+  async #follow(call: Call, run: ActiveTaskRun, recall: () => Promise<Recalled>): Promise<void> {
     const { taskId } = run.facts;
     const recalled = await (run.asks === 'result' ? this.#executed(taskId, recall) : recall());
     const state = this.#stateOf(taskId, recalled);
+    if (state.status !== 'working') await this.#outcomes.handOut(taskId, call);
     write(run.sink, run.rpcId, state.status === 'working' ? workingTo(run, state) : answerTo(run, state));
   }
 
@@ -233,12 +240,12 @@ export class GatewayTasks {
   }
 
   /** The call is about to be sent: true when its answer goes into a task from now on. */
-  depart(armed: Armed): boolean {
+  depart(armed: Armed, handOut: HandOut | undefined): boolean {
     const { call } = armed;
     const run = this.#runs.get(call) ?? this.#begin(armed);
     if (run === undefined) return false;
     this.#runs.set(call, run);
-    run.end = this.#outcomes.begin(run.facts.taskId);
+    run.end = this.#outcomes.begin(run.facts.taskId, handOut);
     call.sink = collectOutcome((outcome) => this.#finish(run, outcome));
     if (run.asks === 'result') return true;
     run.answered = true;
@@ -277,7 +284,7 @@ export class GatewayTasks {
     run.answered = true;
     // Two polls came for the approval at the same time, and the other one got it.
     if (error.code === 'already_sent' && run.recall !== undefined) {
-      this.#follow(run, run.recall).catch(() => write(run.sink, run.rpcId, refusalTo(run, error)));
+      this.#follow(call, run, run.recall).catch(() => write(run.sink, run.rpcId, refusalTo(run, error)));
       return 200;
     }
     write(run.sink, run.rpcId, departed ? answerTo(run, { status: 'ended', outcome: refusal }) : refusalTo(run, error));

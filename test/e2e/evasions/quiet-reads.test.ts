@@ -5,12 +5,14 @@
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { describe, expect } from 'vitest';
 import { rule } from '../../support/config.ts';
+import type { Environment } from '../../support/environment.ts';
 import { connectV1 } from '../../support/mcp-clients.ts';
-import { MARKING, newAgent, post, STOPPED, sendsUnless, worldTest } from '../../support/reads-and-sends.ts';
+import { type Agent, MARKING, newAgent, post, STOPPED, sendsUnless, worldTest } from '../../support/reads-and-sends.ts';
 import type { Respond } from '../../support/recorder.ts';
 
 const it = worldTest({
   ...MARKING,
+  reviewers: { declassify: ['group:dpo'] },
   resources: [...MARKING.resources, { id: 'jobs', match: { tool: 'slow_job' }, taints: ['customer-data'] }],
   rules: [...sendsUnless('"customer-data" in tainted'), rule.hold('balances', { tool: 'read_balance' })],
 });
@@ -70,4 +72,36 @@ describe('the mark is set by', () => {
     for await (const message of stream) if (message.type === 'result' || message.type === 'error') break;
     expect(await post(env, '/api/send', agent, {})).toMatch(STOPPED);
   });
+
+  // The mark of the first time may have ended, or been lifted. The answer told the same once more, and marked nobody.
+  it('the kept answer, when it is fetched once more after the marks were lifted', async ({ env }) => {
+    const [agent, alice] = [newAgent(), await env.reviewer('alice')];
+    const { client } = await connectV1(env, 'tools', { as: agent.as });
+    const call = { name: 'read_balance', arguments: { of: agent.as } };
+    const stream = client.experimental.tasks.callToolStream(call, CallToolResultSchema, { task: {} });
+    const { value } = await stream.next();
+    const { taskId } = (value as { task: { taskId: string } }).task;
+    await alice.approve(taskId.replace('countersign.', ''));
+    for await (const message of stream) if (message.type === 'result' || message.type === 'error') break;
+    expect(await post(env, '/api/send', agent, {})).toMatch(STOPPED);
+    await liftAll(env, agent);
+    expect(await post(env, '/api/send', agent, {})).toBe('sent');
+    await client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema);
+    expect(await post(env, '/api/send', agent, {})).toMatch(STOPPED);
+  });
 });
+
+/** Everything that stands on the agent, under every name. */
+async function liftAll(env: Environment, { as }: Agent): Promise<void> {
+  const officer = await env.reviewer('dora', ['dpo']);
+  const id = `${env.issuer.issuer}#${as}`;
+  const places = [
+    { scope: 'agent', key: id },
+    { scope: 'person', key: id },
+    { scope: 'person', key: as },
+  ];
+  for (const place of places) {
+    const asked = { ...place, taint: 'customer-data', reason: 'the customer was a test' };
+    expect((await officer.post('/declassifications', asked)).status).toBe(201);
+  }
+}

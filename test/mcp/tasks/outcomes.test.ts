@@ -81,7 +81,7 @@ describe('the answer to a call that runs as a task', () => {
 describe('outcomes', () => {
   it('are kept when the execution is over, and whoever waits is woken', async () => {
     const outcomes = createTaskOutcomes();
-    const end = outcomes.begin('t');
+    const end = outcomes.begin('t', undefined);
     const waiting = outcomes.running('t');
     const drained = outcomes.drain(60_000);
     expect(outcomes.get('t')).toBeUndefined();
@@ -93,7 +93,7 @@ describe('outcomes', () => {
 
   it('do not hold a shutdown up for longer than its grace', async () => {
     const outcomes = createTaskOutcomes();
-    outcomes.begin('t');
+    outcomes.begin('t', undefined);
     await outcomes.drain(5);
     expect(outcomes.running('t')).toBeDefined();
   });
