@@ -4,6 +4,7 @@
 
 import type { Action } from '../domain/action.ts';
 import type { Classifiable } from '../domain/classification.ts';
+import { readUpstreamName } from '../domain/server-names.ts';
 import { type Condition, compileCondition } from './conditions.ts';
 import { languageOf } from './language.ts';
 import { compileMatcher, type Matcher, namesNoMessage } from './matcher.ts';
@@ -111,11 +112,13 @@ function meet<Options extends SelectorOptions>(
 }
 
 function isExact({ exact }: Pick<Selector<SelectorOptions>, 'exact'>, { action, path }: SelectedCall): boolean {
-  // `exact` is made for rules that allow, and takes no WebSocket where `match` does not name it.
+  // `exact` is made for rules that allow: it takes no WebSocket where `match` does not name it, and on a shared mount no
+  // tool without its server. Neither is a spelling.
   const { upgrade: _, ...plain } = action;
+  const { mount } = readUpstreamName(action.upstream);
   return (
     path !== undefined &&
-    (exact.matchRpc(action, true) || exact.matchRpc(plain, true)) &&
+    (exact.matchRpc(action, true) || exact.matchRpc({ ...plain, upstream: mount }, true)) &&
     exact.matchPath(path, true) !== undefined
   );
 }

@@ -116,6 +116,23 @@ describe('a resource', () => {
       expect(classify([mild, plain], post({ l, mode: 'live' }, '/search'))).not.toHaveProperty('environment');
     });
 
+    it('but is meant for certain where it names the tool of a shared mount without its server, or a WebSocket', () => {
+      const upstreams = { office: { protocol: 'mcp' as const }, 'office/mail': { protocol: 'mcp' as const } };
+      const { action } = toolCall('send');
+      const sending = call({ action: { ...action, upstream: 'office/mail' } });
+      const read = (match: ResourceOptions['match']) =>
+        classify([{ id: 'r', match, operation: 'read', environment: 'sandbox' }], sending, { upstreams });
+      const meant = { operation: 'read', environment: 'sandbox' };
+      expect(read({ upstream: 'office', server: 'mail', tool: 'send' })).toMatchObject(meant);
+      expect(read({ upstream: 'office', tool: 'mail__send' })).toMatchObject(meant);
+      expect(read({ upstream: 'office', tool: 'SEND' }).operation).toBe('write');
+      const upgrade = { subprotocols: [], extensions: [] };
+      const opened = call({ action: { upgrade: upgrade as never } });
+      expect(classify([{ id: 'r', match: { upstream: 'ledger' }, environment: 'sandbox' }], opened)).toMatchObject({
+        environment: 'sandbox',
+      });
+    });
+
     it('and takes nothing from the target, where it has sendsTo', () => {
       const sends = { ...mild, sendsTo: ['args.to'] };
       const upstreams = { ledger: { protocol: 'http' as const, trust: 'external' } };
