@@ -51,6 +51,8 @@ export class Call {
   answerSpan: Span | undefined;
   /** The status that the agent got, where the gateway gave the answer itself. */
   told: number | undefined;
+  /** Whether the answer says that the call failed, whatever its status: a JSON-RPC error, or that of a tool. */
+  failed = false;
   /** Why the gateway cut the call while it was with its upstream. */
   cut: ErrorCode | undefined;
   /** MCP: what the upstream asked of the agent's side while it answered, and whether that passed. At most 100. */

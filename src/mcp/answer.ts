@@ -17,19 +17,22 @@ export interface AnswerOptions {
   readonly action: Action;
   /** Called with whether the server has just said that it makes tasks itself. */
   madeTasks(makes: boolean): void;
+  /** Called when the answer says that the call failed: by a JSON-RPC error, or as the result of a tool. */
+  failed(): void;
   readonly tools: ToolListOptions;
   readonly requests: ServerRequests;
   /** Called when a request of the server is passed to the agent, who will answer it under this id. */
   passed(id: string | number): void;
 }
 
-export function judgeAnswer({ action, madeTasks, tools, requests, passed }: AnswerOptions): JudgeMessage {
+export function judgeAnswer({ action, madeTasks, failed, tools, requests, passed }: AnswerOptions): JudgeMessage {
   return (message) => {
     const { method, id, result } = message;
     // No server may speak about the gateway's own tasks.
     if (namesOwnTask(message))
       return isAbsent(method) ? { jsonrpc: '2.0', id: id ?? null, error: FOREIGN_TASK } : undefined;
     if (!isAbsent(method)) return judgeFromServer(message, requests, passed);
+    if (!isAbsent(message.error) || (isJsonObject(result) && result.isError === true)) failed();
     if (isJsonObject(result) && typeof result.nextCursor === 'string') {
       const { cursor } = isJsonObject(action.args) ? action.args : {};
       if (result.nextCursor !== '' && result.nextCursor === cursor)

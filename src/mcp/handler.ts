@@ -188,6 +188,9 @@ export function createMcpHandler(deps: McpDependencies): ProtocolHandler {
       const { heldToolSuffix, ...pinning } = deps.options(action.upstream);
       const judge = judgeAnswer({
         action,
+        failed: () => {
+          armed.call.failed = true;
+        },
         madeTasks: (makes) => void taskMakers[makes ? 'add' : 'delete'](action.upstream),
         tools: {
           heldSuffix: heldToolSuffix,

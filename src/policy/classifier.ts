@@ -13,7 +13,10 @@ import { compileSelector, SelectedCall, select } from './selector.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
 /** What one entry of the configuration says of an action. */
-type Statement = Partial<Omit<ResourceOptions, 'match' | 'when' | 'sendsTo'>>;
+type Statement = Partial<Omit<ResourceOptions, 'match' | 'when' | 'sendsTo'>> & {
+  /** Of a resource that may be meant or not (selector.ts): nothing that it says makes the sum milder. */
+  readonly unsure?: true;
+};
 
 export interface Classifier {
   classify(call: Classifiable): Classification;
@@ -64,9 +67,18 @@ export function createClassifier(
           ? sumOf(operation, operation, () => [])
           : sumOf(`${operation} ${action.upstream}`, operation, () => [own]);
       const selected = new SelectedCall(call, vocabulary, upstreams.get(action.upstream)?.caseSensitive === true);
-      const met = select(candidates, selected).map(({ selector }) => selector.options);
+      const met = select(candidates, selected).map(
+        ({ selector: { options }, sure }): Statement & { readonly id: string } =>
+          sure ? options : { ...options, unsure: true },
+      );
       const fitting = byRules.filter((rule) => fits(rule, selected));
-      const key = [operation, action.upstream, ...met.map(({ id }) => id), '', ...fitting.map(({ index }) => index)];
+      const key = [
+        operation,
+        action.upstream,
+        ...met.map(({ id, unsure }) => (unsure ? `?${id}` : id)),
+        '',
+        ...fitting.map(({ index }) => index),
+      ];
       return sumOf(key.join(' '), operation, () => [
         ...(own === undefined ? [] : [own]),
         ...met,
@@ -106,10 +118,19 @@ function addUp(
       const value = each[key];
       return value === undefined ? [] : [value as Exclude<Statement[Key], undefined>];
     });
-  const data = highest(every('data'), (label) => vocabulary.label(label)?.rank ?? -1) ?? unclassified;
-  const operation = highest(every('operation'), (each) => OPERATIONS.indexOf(each)) ?? byMethod;
-  const environment = highest(every('environment'), environmentRank);
-  const reversible = every('reversible');
+  // What would be said if none of the unsure ones were meant, where that is known.
+  const isSaid = (key: keyof Statement) => statements.some((each) => each[key] !== undefined && !each.unsure);
+  const without = <Value>(key: keyof Statement, value: Value | undefined): readonly Value[] =>
+    value === undefined || isSaid(key) ? [] : [value];
+  const data = highest(
+    [...every('data'), ...without('data', unclassified)],
+    (label) => vocabulary.label(label)?.rank ?? -1,
+  );
+  const operation =
+    highest([...every('operation'), ...without('operation', byMethod)], (each) => OPERATIONS.indexOf(each)) ?? byMethod;
+  const named = highest(every('environment'), environmentRank);
+  const environment = named === 'sandbox' && !isSaid('environment') ? undefined : named;
+  const reversible = every('reversible').filter((each) => !each || isSaid('reversible'));
   const requireTask = highest(every('requireTask'), (need) => (need === 'attested' ? 1 : 0));
   return {
     resources: every('id'),

@@ -4,6 +4,7 @@
 
 import type { Action } from '../domain/action.ts';
 import type { Classifiable } from '../domain/classification.ts';
+import { readUpstreamName } from '../domain/server-names.ts';
 import { type Condition, compileCondition } from './conditions.ts';
 import { languageOf } from './language.ts';
 import { compileMatcher, type Matcher, namesNoMessage } from './matcher.ts';
@@ -26,6 +27,8 @@ interface SelectorOptions {
 export interface Selector<Options extends SelectorOptions> extends Matcher {
   readonly options: Options;
   readonly condition?: Condition;
+  /** The same `match` for the call as it is written. */
+  readonly exact: Matcher;
 }
 
 /** Throws TypeError for a path or condition that does not compile; checkPolicy has reported it before. */
@@ -36,6 +39,7 @@ export function compileSelector<Options extends SelectorOptions>(options: Option
   return {
     ...matcher,
     options,
+    exact: compileMatcher(match, 'exact', namesNoMessage(match)),
     ...(condition && { condition }),
     readsBody: matcher.readsBody || condition?.readsBody === true,
   };
@@ -72,6 +76,12 @@ export class SelectedCall {
 export interface Selected<Options extends SelectorOptions> {
   readonly selector: Selector<Options>;
   readonly params: PathParams;
+  /**
+   * False where only another spelling of the call matches, or the condition could not be evaluated. What such an entry
+   * says counts where it makes a decision stricter: otherwise an agent could choose it by a value that no condition
+   * can read.
+   */
+  readonly sure: boolean;
 }
 
 /** Which of the selectors a call meets. When the budget is spent, no condition has a result, and all count as true. */
@@ -82,19 +92,33 @@ export function select<Options extends SelectorOptions>(
   const found = meet(selectors, call, ({ condition }, params) => {
     if (condition === undefined) return true;
     call.variables.params = params;
-    return condition.evaluate(call.variables) !== false;
+    return condition.evaluate(call.variables);
   });
-  return call.overBudget ? meet(selectors, call, () => true) : found;
+  return call.overBudget ? meet(selectors, call, () => 'failed') : found;
 }
 
 function meet<Options extends SelectorOptions>(
   selectors: readonly Selector<Options>[],
   call: SelectedCall,
-  judge: (selector: Selector<Options>, params: PathParams) => boolean,
+  judge: (selector: Selector<Options>, params: PathParams) => boolean | 'failed',
 ): readonly Selected<Options>[] {
   return selectors.flatMap((selector) => {
     if (!selector.matchRpc(call.action, call.caseSensitive)) return [];
     const params = call.path === undefined ? NO_PARAMS : selector.matchPath(call.path, call.caseSensitive);
-    return params !== undefined && judge(selector, params) ? [{ selector, params }] : [];
+    if (params === undefined) return [];
+    const met = judge(selector, params);
+    return met === false ? [] : [{ selector, params, sure: met === true && isExact(selector, call) }];
   });
+}
+
+function isExact({ exact }: Pick<Selector<SelectorOptions>, 'exact'>, { action, path }: SelectedCall): boolean {
+  // `exact` is made for rules that allow: it takes no WebSocket where `match` does not name it, and on a shared mount no
+  // tool without its server. Neither is a spelling.
+  const { upgrade: _, ...plain } = action;
+  const { mount } = readUpstreamName(action.upstream);
+  return (
+    path !== undefined &&
+    (exact.matchRpc(action, true) || exact.matchRpc({ ...plain, upstream: mount }, true)) &&
+    exact.matchPath(path, true) !== undefined
+  );
 }

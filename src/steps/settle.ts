@@ -66,7 +66,8 @@ export async function settle(deps: SettleDependencies, last: Reached): Promise<v
 /** Only an answer below 400 that was passed on whole makes a call known. */
 function learn(novelty: NoveltyStore, last: Reached): void {
   const { call, principal, action, facts, arrived, request, resumes, sent, error } = last;
-  if (sent === undefined || sent.status >= 400 || error !== undefined || call.cut !== undefined) return;
+  if (sent === undefined || sent.status >= 400 || call.failed) return;
+  if (error !== undefined || call.cut !== undefined) return;
   const headers = resumes?.headers ?? (request ?? arrived)?.headers;
   if (principal === undefined || action === undefined || facts === undefined || headers === undefined) return;
   const { policy, noveltyWindowMs } = call.runtime;

@@ -62,7 +62,12 @@ describe('a token whose subject is a person', () => {
     [
       'is a client’s own, under the name of its account',
       { sub: 'u-1', azp: 'bot', preferred_username: 'service-account-bot' },
-      'bot',
+      'bot < u-1',
+    ],
+    [
+      'is a person’s, who chose a name like that of a client’s account',
+      { sub: 'alice', oid: 'p1', azp: 'bot', preferred_username: 'service-account-alice' },
+      'bot < alice=p1',
     ],
   ])('%s', (_, claims, expected) => {
     expect(read(claims, { ...person, ...withClaim })).toBe(expected);

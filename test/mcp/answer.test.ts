@@ -63,6 +63,7 @@ function answer(allowed: readonly string[] = [], method = 'tools/list') {
   const judge = judgeAnswer({
     action: { ...action, mcp: mcpOf({ method }) },
     madeTasks: (makes) => void made.push(makes),
+    failed() {},
     tools: {
       takesTasks: method === 'tools/list',
       heldSuffix: '(held)',

@@ -85,6 +85,67 @@ describe('a resource', () => {
     expect(classify([small, costly], post({ l: list, amount: 5 }, '/payouts')).resources).toEqual(['small', 'payouts']);
   });
 
+  describe('that may be meant or not never makes a call milder', () => {
+    const mild: ResourceOptions = {
+      ...{ id: 'mild', match: { upstream: 'ledger', path: '/search' }, when: 'args.mode == "test"' },
+      ...{ data: 'public', environment: 'sandbox', operation: 'read', reversible: true },
+    };
+    const asked = post({ mode: 'test' }, '/search');
+
+    it('but does where it is meant for certain', () => {
+      const meant = { data: 'public', environment: 'sandbox', operation: 'read', reversible: true };
+      expect(classify([mild], asked, { unclassified: 'restricted' })).toMatchObject(meant);
+    });
+
+    it.each<[string, DecisionInput]>([
+      ['its condition reads what is not there', post({}, '/search')],
+      ['its condition compares two types', post({ mode: ['test'] }, '/search')],
+      ['its condition reads a body that was not parsed', post(undefined, '/search')],
+      ['the path is spelled in another way', post({ mode: 'test' }, '/Search/')],
+    ])('where %s', (_, input) => {
+      const found = classify([mild], input, { unclassified: 'restricted' });
+      expect(found).toMatchObject({ resources: ['mild'], data: 'restricted', operation: 'write' });
+      expect(found).not.toHaveProperty('environment');
+      expect(found).not.toHaveProperty('reversible');
+    });
+
+    it('where all its conditions cannot be afforded', () => {
+      const costly = { ...payouts, match: mild.match, when: 'args.l.exists(x, args.l.exists(y, x + y < 0.0))' };
+      const l = Array.from({ length: 2_000 }, (_, index) => index);
+      const { environment: _, operation: __, ...plain } = costly;
+      expect(classify([mild, plain], post({ l, mode: 'live' }, '/search'))).not.toHaveProperty('environment');
+    });
+
+    it('but is meant for certain where it names the tool of a shared mount without its server, or a WebSocket', () => {
+      const upstreams = { office: { protocol: 'mcp' as const }, 'office/mail': { protocol: 'mcp' as const } };
+      const { action } = toolCall('send');
+      const sending = call({ action: { ...action, upstream: 'office/mail' } });
+      const read = (match: ResourceOptions['match']) =>
+        classify([{ id: 'r', match, operation: 'read', environment: 'sandbox' }], sending, { upstreams });
+      const meant = { operation: 'read', environment: 'sandbox' };
+      expect(read({ upstream: 'office', server: 'mail', tool: 'send' })).toMatchObject(meant);
+      expect(read({ upstream: 'office', tool: 'mail__send' })).toMatchObject(meant);
+      expect(read({ upstream: 'office', tool: 'SEND' }).operation).toBe('write');
+      const upgrade = { subprotocols: [], extensions: [] };
+      const opened = call({ action: { upgrade: upgrade as never } });
+      expect(classify([{ id: 'r', match: { upstream: 'ledger' }, environment: 'sandbox' }], opened)).toMatchObject({
+        environment: 'sandbox',
+      });
+    });
+
+    it('and takes nothing from the target, where it has sendsTo', () => {
+      const sends = { ...mild, sendsTo: ['args.to'] };
+      const upstreams = { ledger: { protocol: 'http' as const, trust: 'external' } };
+      const policy = compilePolicy(
+        policyOf([pass], { resources: [sends], upstreams, destinations: { internal: ['bank.example'] } }),
+      );
+      const trust = (args: Record<string, string>, path = '/search') => policy.destinations(post(args, path)).trust;
+      expect(trust({ mode: 'test', to: 'a@bank.example' })).toBe('internal');
+      expect(trust({ to: 'a@bank.example' })).toBe('external');
+      expect(trust({ mode: 'test', to: 'a@bank.example' }, '/SEARCH')).toBe('external');
+    });
+  });
+
   it('makes the body be read when its condition reads it, and only for the calls that it is about', () => {
     const { bodyNeed } = compilePolicy(policyOf([pass], { resources: [{ ...payouts, when: 'args.amount > 1.0' }] }));
     expect(bodyNeed('ledger', 'POST', '/payouts')).toBe('json');

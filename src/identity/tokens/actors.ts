@@ -54,7 +54,10 @@ export function readDelegation(claims: JsonObject, rules: DelegationRules): Dele
   if (rules.subject === 'agent') return { caller: withKey(subject, from, rules), named: claims, onBehalfOf: [] };
   // RFC 9068 section 2.2: of a token that a client got for itself, the subject is the client's own account.
   const client = party(issuer, requireClient(claims));
-  const onBehalfOf = isForItself ? [] : [requirePerson(subject, rules)];
+  if (subject.subject === client.subject)
+    return { caller: withKey(client, from, rules), named: claims, onBehalfOf: [] };
+  // Under another name the account stays in the chain: people can choose names that look like those of accounts.
+  const onBehalfOf = [isForItself ? subject : requirePerson(subject, rules)];
   return { caller: withKey(client, from, rules), named: claims, onBehalfOf };
 }
 

@@ -58,12 +58,12 @@ export class DestinationFinder {
     const { action } = call;
     const { trust } = this.#vocabulary;
     const sent = this.#sentTo(call);
-    const targets = distinct(sent?.targets ?? this.#upstream(call), trust);
+    const targets = distinct([...(sent?.targets ?? []), ...(sent?.sure ? [] : this.#upstream(call))], trust);
     const aims = new Set(targets.map(keyOf));
     const places = findMentions(action, sent?.texts ?? new Set());
     const mentioned = [...places.found].map((place) => destinationOf(place, trust, 'mention'));
     const mentions = distinct(mentioned, trust).filter((each) => !aims.has(keyOf(each)));
-    const counted = sent === undefined ? [...targets, ...mentions] : targets;
+    const counted = sent?.sure ? targets : [...targets, ...mentions];
     const unknown =
       whyUnknown(call) ??
       (places.tooMany || targets.length + mentions.length > MOST_DESTINATIONS ? 'too_many' : undefined);
@@ -75,10 +75,15 @@ export class DestinationFinder {
     };
   }
 
-  /** Undefined where no matching resource says where the call sends to. */
+  /**
+   * Undefined where no matching resource says where the call sends to. `sure`: one of them is meant for certain, so that
+   * nothing else is a target.
+   */
   #sentTo(
     call: Classifiable,
-  ): { readonly targets: readonly Destination[]; readonly texts: ReadonlySet<string> } | undefined {
+  ):
+    | { readonly targets: readonly Destination[]; readonly texts: ReadonlySet<string>; readonly sure: boolean }
+    | undefined {
     const { upstream, method } = call.action;
     const candidates = this.#sending.candidates(upstream, method);
     if (candidates.length === 0) return undefined;
@@ -98,7 +103,8 @@ export class DestinationFinder {
       });
     });
     // Nobody is named, so nobody knows where it goes.
-    return { targets: targets.length > 0 ? targets : [unknownTarget('')], texts };
+    const sure = met.some((each) => each.sure);
+    return { targets: targets.length > 0 ? targets : [unknownTarget('')], texts, sure };
   }
 
   #upstream({ action: { upstream, authority, target } }: Classifiable): readonly Destination[] {

@@ -18,6 +18,7 @@ const it = worldTest({
     rule.hold('new', { upstream: 'api', path: '/mails' }, { when: 'novel.destination && !has(args.teach)' }),
     rule.allow('tools', { tool: '*' }),
     rule.deny('new-account', { tool: 'transfer_funds' }, { when: 'novel.destination && args.amount != 1' }),
+    rule.deny('first-secret', { tool: 'secret_tool' }, { when: 'novel.operation && !has(args.teach)' }),
     rule.allow('things', { upstream: 'api', path: '/things/*' }),
     rule.hold('first-time', { upstream: 'api', path: '/things/*' }, { when: 'novel.operation && !has(args.teach)' }),
     rule.allow('ping', { upstream: 'api', path: '/ping' }),
@@ -114,5 +115,18 @@ describe.for(WAYS.filter((way) => way !== 'plain HTTP'))('over %s', (way) => {
     expect(await transfer(world, way, agent, 'DE02 1203 0000 0000 2020 51', 1)).toBe('sent');
     expect(await transfer(world, way, agent, 'de02120300000000202051', 6)).toBe('sent');
     expect(await transfer(world, way, agent, 'https://de02120300000000202051.example', 7)).toBe('denied');
+  });
+});
+
+// An error of a tool comes with status 200.
+describe.for(WAYS.filter((way) => way !== 'plain HTTP'))('over %s', (way) => {
+  it('an operation is still new after a tool has answered with an error', async ({ env }) => {
+    const agent = newAgent();
+    const client =
+      way === 'MCP SDK v1' ? (await connectV1(env, 'tools', agent)).client : await connectV2(env, 'modern', agent);
+    const call = async (args: Record<string, unknown>) =>
+      (await client.callTool({ name: 'secret_tool', arguments: args })) as { isError?: boolean; _meta?: object };
+    expect(await call({ teach: true })).toMatchObject({ isError: true, content: [{ text: 'it said no' }] });
+    expect(await call({})).toMatchObject({ isError: true, _meta: { 'countersign/code': 'denied' } });
   });
 });
