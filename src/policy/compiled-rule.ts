@@ -1,6 +1,6 @@
 // One rule, compiled: everything that does not depend on a call is computed when the policy is loaded.
 
-import type { Protocol } from '../domain/action.ts';
+import type { BodyNeed, Protocol } from '../domain/action.ts';
 import type { Requirement } from '../domain/decision.ts';
 import { asksOwner, needsOf } from '../domain/tier.ts';
 import { type Condition, compileCondition } from './conditions.ts';
@@ -18,6 +18,8 @@ export interface CompiledRule extends Matcher {
   readonly requirements: readonly Requirement[];
   /** Channels of the rule and of its tier. */
   readonly notify: readonly string[];
+  /** How much of the body of a call the rule needs, where its path matches. Never `method`. */
+  readonly bodyNeed: BodyNeed;
 }
 
 /** Throws TypeError for a path or condition that does not compile; checkPolicy has reported it before. */
@@ -38,8 +40,15 @@ export function compileRule(
     ...(condition && { condition }),
     requirements: decide === 'hold' ? requirementsOf(options.tier, tiers) : [],
     notify: [...new Set([...(options.notify ?? []), ...(tierOf(options.tier, tiers)?.notify ?? [])])],
-    readsBody: matcher.readsBody || condition?.readsBody === true,
+    bodyNeed: bodyNeedOf(options, matcher, condition),
   };
+}
+
+function bodyNeedOf({ decide }: RuleOptions, { readsBody }: Matcher, condition: Condition | undefined): BodyNeed {
+  // What is new depends on where the body says that the call sends to.
+  if (readsBody || condition?.readsBody === true || condition?.factsRead.has('novel') === true) return 'json';
+  if (decide === 'hold' || condition?.readsDestinations === true) return 'bytes';
+  return (condition?.factsRead.size ?? 0) > 0 ? 'whole' : 'stream';
 }
 
 /**

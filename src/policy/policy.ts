@@ -105,13 +105,9 @@ function weighBodyNeed(index: RuleIndex, meters: Meters, upstream: string, metho
   if (meters.readsBody(upstream, method, path)) return 'json';
   const caseSensitive = index.caseSensitive(upstream);
   for (const rule of index.candidates(upstream, method)) {
-    const bytes = rule.options.decide === 'hold' || rule.condition?.readsDestinations === true;
-    const whole = (rule.condition?.factsRead.size ?? 0) > 0;
-    if (!(rule.readsBody || bytes || whole) || rule.matchPath(read, caseSensitive) === undefined) continue;
-    // What is new depends on where the body says that the call sends to.
-    if (rule.readsBody || rule.condition?.factsRead.has('novel')) return 'json';
-    if (bytes) need = 'bytes';
-    else if (need === 'stream') need = 'whole';
+    if (rule.bodyNeed === 'stream' || rule.matchPath(read, caseSensitive) === undefined) continue;
+    if (rule.bodyNeed === 'json') return 'json';
+    if (need !== 'bytes') need = rule.bodyNeed;
   }
   if (
     need === 'stream' &&
