@@ -4,6 +4,7 @@
 
 import type { Action } from '../domain/action.ts';
 import { type Classifiable, type Classification, OPERATIONS, type Operation } from '../domain/classification.ts';
+import { header } from '../domain/headers.ts';
 import { isLifecycle } from '../domain/mcp-lifecycle.ts';
 import type { CompiledRule } from './compiled-rule.ts';
 import { indexMatches } from './matcher.ts';
@@ -60,16 +61,17 @@ export function createClassifier(
       const { action } = call;
       const operation = operationOf(action);
       const own = ownStatements.get(action.upstream);
-      const candidates = resources.candidates(action.upstream, action.method);
+      const replays = resumesStream(call);
+      const candidates = replays ? resources.of(action.upstream) : resources.candidates(action.upstream, action.method);
       const byRules = labelled.candidates(action.upstream, action.method);
       if (candidates.length === 0 && byRules.length === 0)
         return own === undefined
           ? sumOf(operation, operation, () => [])
           : sumOf(`${operation} ${action.upstream}`, operation, () => [own]);
       const selected = new SelectedCall(call, vocabulary, upstreams.get(action.upstream)?.caseSensitive === true);
-      const met = select(candidates, selected).map(
-        ({ selector: { options }, sure }): Statement & { readonly id: string } =>
-          sure ? options : { ...options, unsure: true },
+      const found = replays ? candidates.map((selector) => ({ selector, sure: false })) : select(candidates, selected);
+      const met = found.map(({ selector: { options }, sure }): Statement & { readonly id: string } =>
+        sure ? options : { ...options, unsure: true },
       );
       const fitting = byRules.filter((rule) => fits(rule, selected));
       const key = [
@@ -93,6 +95,10 @@ export function createClassifier(
     },
   };
 }
+
+/** MCP: a server tells on a resumed stream what it has kept for it, whatever that answered: any resource may be meant. */
+const resumesStream = ({ action, headers }: Classifiable): boolean =>
+  action.protocol === 'mcp' && action.method === 'GET' && header(headers, 'last-event-id') !== undefined;
 
 function fits(rule: CompiledRule, { action, path, caseSensitive }: SelectedCall): boolean {
   return (

@@ -73,6 +73,19 @@ describe('the mark is set by', () => {
     expect(await post(env, '/api/send', agent, {})).toMatch(STOPPED);
   });
 
+  // A server may keep events and tell them to whoever comes back for them: the answer of a tool, too.
+  it('an event stream that is resumed, and not one that is opened', async ({ env }) => {
+    const agent = newAgent();
+    const open = async (more: Readonly<Record<string, string>>) => {
+      const response = await env.call('/tools', { as: agent.as, headers: { accept: 'text/event-stream', ...more } });
+      await response.body?.cancel();
+    };
+    await open({});
+    expect(await post(env, '/api/send', agent, {})).toBe('sent');
+    await open({ 'last-event-id': 'stream-1_7' });
+    expect(await post(env, '/api/send', agent, {})).toMatch(STOPPED);
+  });
+
   // The mark of the first time may have ended, or been lifted. The answer told the same once more, and marked nobody.
   it('the kept answer, when it is fetched once more after the marks were lifted', async ({ env }) => {
     const [agent, alice] = [newAgent(), await env.reviewer('alice')];
