@@ -8,9 +8,10 @@ import type { Approvals } from '../domain/approvals.ts';
 import type { Call } from '../domain/call.ts';
 import type { Suspending } from '../domain/suspension.ts';
 import type { TaskDesk } from '../domain/task-desk.ts';
+import type { Violations } from '../domain/violation.ts';
 import { createPipeline, WAYS } from '../pipeline.ts';
 import { createSuspending } from '../reactions/suspend.ts';
-import { createViolations, noteDenials } from '../reactions/violations.ts';
+import { createViolations } from '../reactions/violations.ts';
 import { AgentCalls } from '../steps/call-slots.ts';
 import { createOpenCalls, type OpenCalls } from '../steps/open-calls.ts';
 import { createSteps } from '../steps/steps.ts';
@@ -42,6 +43,7 @@ export interface Calls {
   /** Cuts the streams of tasks that have ended, and takes back what was minted for them. False: not all of it yet. */
   stopTasks(taskIds: readonly string[]): Promise<boolean>;
   readonly suspend: Suspending;
+  readonly violations: Violations;
 }
 
 export function createCalls(
@@ -71,7 +73,6 @@ export function createCalls(
     limits: () => live.config().violations,
     store: store.violations,
   });
-  shutdown.add(store.holds.subscribe(noteDenials(violations)));
   shutdown.add(startTaskEnds({ audit, clock, log, tasks: store.tasks, stop: stopTasks }).close);
   const steps = createSteps({
     ...{ agentCalls, approvals, audit, broker, clock, desk, forwarder, log, metrics, openCalls, tracing },
@@ -88,5 +89,5 @@ export function createCalls(
     runtime: live.runtime,
     answer: (failed) => answerCall(failed, addresses),
   });
-  return { run: createPipeline(steps), agentCalls, openCalls, suspend, desk, stopTasks };
+  return { run: createPipeline(steps), agentCalls, openCalls, suspend, desk, stopTasks, violations };
 }

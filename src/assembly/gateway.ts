@@ -13,6 +13,7 @@ import { openFileLimit, shareDescriptors } from '../listeners/descriptors.ts';
 import { createSharedRoute } from '../mcp/shared-mount/route.ts';
 import { createSharedSessions } from '../mcp/shared-mount/session.ts';
 import { checkPolicy } from '../policy/check.ts';
+import { countingDenials } from '../reactions/violations.ts';
 import { readPrompt } from '../tasks/prompts.ts';
 import { fetchTrusting } from '../upstream/issuer-fetch.ts';
 import { VERSION } from '../version.ts';
@@ -114,7 +115,7 @@ async function build(
   shutdown.add(() => reviewers.close(drainMs));
   const notifier = startNotices(foundation, live, reviewers.url, shutdown);
   reviewers.serve({
-    approvals,
+    approvals: countingDenials(approvals, calls.violations),
     ...{ passkeys: store.passkeys, once: store.once },
     current: () => ({ config: live.config(), policyDigest: live.runtime().policy.digest }),
     operations: {

@@ -2,9 +2,9 @@
 // before the call that reached it has its answer. Trusts the verified caller and its task; no word of the agent's
 // chooses what is suspended. Ends by itself.
 
+import type { Approvals } from '../domain/approvals.ts';
 import type { AuditLog } from '../domain/audit.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Hold, HoldState } from '../domain/hold.ts';
 import type { Logger } from '../domain/log.ts';
 import type { Metrics } from '../domain/metrics.ts';
 import { keyOf, type Suspendable, type Suspended, type Suspending } from '../domain/suspension.ts';
@@ -90,10 +90,18 @@ export function createViolations(parts: ViolationParts): Violations {
   };
 }
 
-/** For `HoldStore.subscribe`: a hold that people denied counts once, however often its agent is told. */
-export function noteDenials(violations: Violations): (hold: Hold, before: HoldState | undefined) => void {
-  return (hold, before) => {
-    if (hold.state === 'DENIED' && before !== 'DENIED') void violations.note(hold, 'denied_by_people');
+/**
+ * A hold that people denied counts once, however often its agent is told. The voter is answered when it is counted: what
+ * has been answered is not lost in a crash.
+ */
+export function countingDenials<Part extends Pick<Approvals, 'vote'>>(approvals: Part, violations: Violations): Part {
+  return {
+    ...approvals,
+    async vote(id, reviewer, ballot) {
+      const hold = await approvals.vote(id, reviewer, ballot);
+      if (hold.state === 'DENIED') await violations.note(hold, 'denied_by_people');
+      return hold;
+    },
   };
 }
 
