@@ -33,7 +33,7 @@ export function decisionRecord(facts: CallFacts, span?: SpanRef): RecordText {
       task && JSON.stringify({ id: task.id, revision: task.revision, root: task.root, provenance: task.provenance }),
     action: action && actionText(action, facts.actionDigest),
     decision: decision && decisionText(decision),
-    classification: facts.facts && classificationText(facts.facts.classification),
+    classification: facts.facts && classificationOf(facts.facts.classification),
     destinations: facts.facts?.destinations && destinationsText(facts.facts.destinations),
     meters: meters && JSON.stringify(meters),
     novel: novel && JSON.stringify(novel),
@@ -82,11 +82,12 @@ const decisionText = writtenOnce((decision: Decision) =>
 );
 
 /** Undefined where the configuration says nothing of the call: its method says the rest. */
+const classificationOf = (classification: Classification): string | undefined =>
+  isClassified(classification) ? classificationText(classification) : undefined;
+
 const classificationText = writtenOnce((classification: Classification) => {
   const { resources, data, reversible, environment, operation, owners } = classification;
-  return isClassified(classification)
-    ? JSON.stringify({ resources, data, reversible, environment, operation, owners })
-    : undefined;
+  return JSON.stringify({ resources, data, reversible, environment, operation, owners });
 });
 
 /** Places that a record names. The least trusted come first. */
@@ -99,8 +100,8 @@ const destinationsText = writtenOnce(({ trust, targets, mentions, unknown }: Des
   return JSON.stringify({ trust, places: places.slice(0, MOST_PLACES), more, unknown });
 });
 
-function writtenOnce<T extends object, Text extends string | undefined>(write: (value: T) => Text): (value: T) => Text {
-  const texts = new WeakMap<T, Text>();
+function writtenOnce<T extends object>(write: (value: T) => string): (value: T) => string {
+  const texts = new WeakMap<T, string>();
   return (value) => {
     const known = texts.get(value);
     if (known !== undefined) return known;

@@ -65,11 +65,16 @@ export function appeared(then: Facts, now: Facts): readonly string[] {
 
 const NOVELTIES = ['operation', 'destination', 'agent'] as const;
 
-/** What records say of what was counted, and of what is new: members without content are left out. */
-export function historyOf(facts: Facts | undefined): {
+interface RecordedHistory {
   readonly meters?: Readonly<Record<string, number>>;
   readonly novel?: readonly string[];
-} {
+}
+
+const NOTHING_RECORDED: RecordedHistory = {};
+
+/** What records say of what was counted, and of what is new: members without content are left out. */
+export function historyOf(facts: Facts | undefined): RecordedHistory {
+  if (facts?.meters === undefined && facts?.novel === undefined) return NOTHING_RECORDED;
   const novel = NOVELTIES.filter((what) => facts?.novel?.[what] === true);
   const meters = Object.keys(facts?.meters ?? {}).length === 0 ? undefined : facts?.meters;
   return defined({ meters, novel: novel.length === 0 ? undefined : novel });

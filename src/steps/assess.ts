@@ -28,20 +28,22 @@ export function assess(
 ): Assessed | Promise<Assessed> {
   const { call, principal, task, action, request, resumes } = classified;
   const headers = resumes?.headers ?? request.headers;
-  const facts: Facts = { classification: runtime.policy.classify({ principal, action, headers }) };
+  const classification = runtime.policy.classify({ principal, action, headers });
   const reads = runtime.policy.factsRead(action.upstream, action.method, action.path);
-  watch.enter(classified, facts.classification, reads);
+  watch.enter(classified, classification, reads);
   // The turn in which it reserves is the turn in which it reads: who reserves later sees this call.
-  const counted = () =>
-    defined({
-      meters: metering.reserve(runtime, classified, holdId),
-      novel: reads.has('novel') ? noveltyOf(novelty, runtime, classified, facts.classification) : undefined,
-    });
-  if (!reads.has('tainted')) return { ...classified, facts: { ...facts, ...counted() } };
+  const count = (): Facts => {
+    const meters = metering.reserve(runtime, classified, holdId);
+    const novel = reads.has('novel') ? noveltyOf(novelty, runtime, classified, classification) : undefined;
+    return meters === undefined && novel === undefined
+      ? { classification }
+      : { classification, ...defined({ meters, novel }) };
+  };
+  if (!reads.has('tainted')) return { ...classified, facts: count() };
   const keys = markKeysOf(principal, task?.root);
   return watch
     .look(call, () => marks.on(keys))
-    .then((found) => ({ ...classified, facts: { ...facts, tainted: longest(found), ...counted() } }));
+    .then((found) => ({ ...classified, facts: { ...count(), tainted: longest(found) } }));
 }
 
 function noveltyOf(

@@ -23,7 +23,7 @@ export class CallMeters {
    * read no meter. `holdId`: the hold whose approval the call is about to use. Throws `store_unavailable`.
    */
   reserve(runtime: RuntimeConfig, classified: Classified, holdId: string | undefined): Facts['meters'] {
-    return this.#reserve(runtime, classified, this.#ownHold(classified, holdId ?? classified.resumes?.holdId));
+    return this.#reserve(runtime, classified, () => this.#ownHold(classified, holdId ?? classified.resumes?.holdId));
   }
 
   /**
@@ -31,17 +31,17 @@ export class CallMeters {
    * reserves its own amount. Gives what its rules read now; undefined for every other call. Throws `store_unavailable`.
    */
   reserveBesideHold(runtime: RuntimeConfig, classified: Classified): Facts['meters'] {
-    return classified.call.reserved?.onHold ? this.#reserve(runtime, classified, 'none') : undefined;
+    return classified.call.reserved?.onHold ? this.#reserve(runtime, classified, () => 'none') : undefined;
   }
 
-  #reserve(runtime: RuntimeConfig, classified: Classified, own: OwnHold): Facts['meters'] {
+  #reserve(runtime: RuntimeConfig, classified: Classified, own: () => OwnHold): Facts['meters'] {
     const { call, principal, action, request, resumes, task } = classified;
     const headers = resumes?.headers ?? request.headers;
     const meterings = runtime.policy.meterings({ principal, action, headers });
     this.giveBack(call);
     if (meterings.length === 0) return undefined;
     const placed = meterings.map((metering) => placeMetering(metering, principal, task?.root));
-    call.reserved = this.#store.reserve(placed, own);
+    call.reserved = this.#store.reserve(placed, own());
     return meterings.some(({ read }) => read) ? call.reserved.totals : undefined;
   }
 

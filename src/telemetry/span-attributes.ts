@@ -61,8 +61,8 @@ export function clientName(facts: CallFacts): string {
 export function commonAttributes(facts: CallFacts): Attributes {
   const attributes: Attributes = { [ATTR.decision]: decisionLabel(facts), [ATTR.callId]: facts.id };
   const { principal, action, actionDigest, decision } = facts;
-  if (principal !== undefined) Object.assign(attributes, agentAttributes(principal));
-  Object.assign(attributes, taskAttributes(facts.task));
+  if (principal !== undefined) addAgent(attributes, principal);
+  if (facts.task !== undefined) addTask(attributes, facts.task);
   if (action !== undefined) attributes[ATTR.upstream] = action.upstream;
   if (actionDigest !== undefined) attributes[ATTR.action] = actionDigest;
   if (decision !== undefined) {
@@ -72,7 +72,7 @@ export function commonAttributes(facts: CallFacts): Attributes {
     const reasons = otherReasons(decision);
     if (reasons !== undefined) attributes[ATTR.reasons] = reasons;
   }
-  if (facts.facts !== undefined) Object.assign(attributes, classificationAttributes(facts.facts));
+  if (facts.facts !== undefined) addClassification(attributes, facts.facts);
   const { meters, novel } = historyOf(facts.facts);
   if (meters !== undefined) attributes[ATTR.meters] = Object.entries(meters).map(([name, count]) => `${name}=${count}`);
   if (novel !== undefined) attributes[ATTR.novel] = [...novel];
@@ -84,25 +84,25 @@ export function commonAttributes(facts: CallFacts): Attributes {
   return attributes;
 }
 
-function classificationAttributes({ classification, destinations }: Facts): Attributes {
-  const attributes: Attributes = destinations === undefined ? {} : { [ATTR.destination]: destinations.trust };
-  if (!isClassified(classification)) return attributes;
+function addClassification(attributes: Attributes, { classification, destinations }: Facts): void {
+  if (destinations !== undefined) attributes[ATTR.destination] = destinations.trust;
+  if (!isClassified(classification)) return;
   const { resources, data, reversible, environment, operation } = classification;
   attributes[ATTR.effect] = operation;
   if (resources.length > 0) attributes[ATTR.resources] = [...resources];
   if (data !== undefined) attributes[ATTR.data] = data;
   if (reversible !== undefined) attributes[ATTR.reversible] = reversible;
   if (environment !== undefined) attributes[ATTR.environment] = environment;
-  return attributes;
 }
 
-const agentAttributes = (agent: NamedAgent): Attributes => ({
-  [ATTR.agent]: agent.id,
-  [ATTR.agentKey]: agentKeyOf(agent),
-});
+function addAgent(attributes: Attributes, agent: NamedAgent): void {
+  attributes[ATTR.agent] = agent.id;
+  attributes[ATTR.agentKey] = agentKeyOf(agent);
+}
 
-function taskAttributes(task: Parameters<typeof rootOf>[0] | undefined): Attributes {
-  return task === undefined ? {} : { [ATTR.task]: task.id, [ATTR.taskRoot]: rootOf(task) };
+function addTask(attributes: Attributes, task: Parameters<typeof rootOf>[0]): void {
+  attributes[ATTR.task] = task.id;
+  attributes[ATTR.taskRoot] = rootOf(task);
 }
 
 /** SERVER spans: admit and release. */
@@ -160,11 +160,9 @@ export function credentialAttributes(facts: CallFacts, nowMs: number): Attribute
 
 /** What spans say that are written from a hold alone, long after the call that made it. */
 export function holdAttributes(hold: Hold): Attributes {
-  return {
+  const attributes: Attributes = {
     [ATTR.decision]: 'hold',
     [ATTR.upstream]: hold.action.upstream,
-    ...agentAttributes(hold.principal),
-    ...taskAttributes(hold.task),
     [ATTR.action]: hold.actionDigest,
     [ATTR.policy]: hold.policyDigest,
     [ATTR.rules]: hold.rules.map((rule) => rule.id),
@@ -172,6 +170,9 @@ export function holdAttributes(hold: Hold): Attributes {
     [ATTR.approvalTrace]: hold.trace.approval.traceId,
     [ATTR.callTrace]: hold.trace.admit.traceId,
   };
+  addAgent(attributes, hold.principal);
+  if (hold.task !== undefined) addTask(attributes, hold.task);
+  return attributes;
 }
 
 /** Names a reviewer in telemetry without naming the person: the start of a hash of the id. */
