@@ -56,7 +56,9 @@ export interface RevocationFilter {
 
 /** What a filter is held against. */
 export interface RevocationFacts extends Omit<RevocationFilter, 'suspended'> {
-  /** Unknown of what a process before this one has made: a start takes all of that back. */
+  /**
+   * Absent for a credential that an earlier process minted: nobody remembers its keys, and the start revokes all of those.
+   */
   readonly keys?: readonly string[];
 }
 

@@ -23,8 +23,8 @@ import { asGatewayError, GatewayError } from '../errors.ts';
 import { type Counted, type HeldEntries, type MeterRows, MOST_VALUES } from './meter-rows.ts';
 import { Tallies } from './meter-tallies.ts';
 import type { SqliteWriter } from './sqlite-writer.ts';
+import { WriteBehind } from './write-behind.ts';
 
-const FLUSH_AFTER_MS = 250;
 /** When more than this many counts are unwritten (the disk is failing), no further call is metered, and so none passes. */
 const MOST_UNWRITTEN = 10_000;
 
@@ -58,9 +58,7 @@ export class SqliteMeters implements MeterStore {
   readonly #holds = new Map<string, HeldEntries>();
   readonly #byRequest = new Map<Digest, Map<string, HeldEntries>>();
   #unwritten: Unwritten[] = [];
-  #timer: NodeJS.Timeout | undefined;
-  #flushing: Promise<void> | undefined;
-  #closed = false;
+  readonly #behind = new WriteBehind(() => this.#writeAll());
 
   constructor(rows: MeterRows, writer: SqliteWriter, clock: Clock, log: Logger) {
     this.#rows = rows;
@@ -105,7 +103,7 @@ export class SqliteMeters implements MeterStore {
     const counts = { entries, at: this.#clock.now() };
     if (entries.some(({ strict }) => strict)) return this.#writeNow(counts);
     this.#unwritten.push(counts);
-    this.#schedule();
+    this.#behind.schedule();
     return undefined;
   }
 
@@ -131,8 +129,7 @@ export class SqliteMeters implements MeterStore {
 
   /** Writes the counts that are still in memory only. */
   close(): Promise<void> {
-    this.#closed = true;
-    return this.#flush();
+    return this.#behind.close();
   }
 
   #totals(meterings: readonly PlacedMetering[]): Reservation['totals'] {
@@ -215,20 +212,7 @@ export class SqliteMeters implements MeterStore {
     }
   }
 
-  #schedule(): void {
-    if (!this.#closed) this.#timer ??= setTimeout(() => void this.#flush(), FLUSH_AFTER_MS).unref();
-  }
-
-  #flush(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#flushing ??= this.#writeAll().finally(() => {
-      this.#flushing = undefined;
-    });
-    return this.#flushing;
-  }
-
-  async #writeAll(): Promise<void> {
+  async #writeAll(): Promise<boolean> {
     while (this.#unwritten.length > 0) {
       const writing = this.#unwritten;
       this.#unwritten = [];
@@ -238,10 +222,10 @@ export class SqliteMeters implements MeterStore {
       } catch (thrown) {
         this.#log.error('store.meters_unwritten', { counts: writing.length, error: asGatewayError(thrown).code });
         this.#unwritten = [...writing, ...this.#unwritten];
-        this.#schedule();
-        return;
+        return false;
       }
     }
+    return true;
   }
 
   #write(counts: readonly Unwritten[]): void {

@@ -9,9 +9,9 @@ import type { Logger } from '../domain/log.ts';
 import type { KnownOperation, Novelty, NoveltyStore, Recognisable } from '../domain/novelty.ts';
 import { asGatewayError } from '../errors.ts';
 import type { SqliteWriter } from './sqlite-writer.ts';
+import { WriteBehind } from './write-behind.ts';
 
 export const MOST_OF_AGENT = 2_000;
-const FLUSH_AFTER_MS = 250;
 /** When more than this many rows are unwritten (the disk is failing), nothing further is learnt. */
 const MOST_UNWRITTEN = 10_000;
 /** A row is written again when it has lost this part of its window. */
@@ -45,9 +45,7 @@ export class SqliteNovelty implements NoveltyStore {
   readonly #recent = new LRUCache<string, EpochMs>({ max: REMEMBERED });
   /** Not on disk yet. */
   #unwritten = new Map<string, Row>();
-  #timer: NodeJS.Timeout | undefined;
-  #flushing: Promise<void> | undefined;
-  #closed = false;
+  readonly #behind = new WriteBehind(() => this.#writeAll());
 
   constructor(db: DatabaseSync, writer: SqliteWriter, clock: Clock, log: Logger) {
     this.#writer = writer;
@@ -104,7 +102,7 @@ export class SqliteNovelty implements NoveltyStore {
         if (this.#unwritten.size >= MOST_UNWRITTEN) return;
         this.#recent.set(key, until);
         this.#unwritten.set(key, { agentKey, operation, target, until });
-        this.#schedule();
+        this.#behind.schedule();
       }
   }
 
@@ -119,8 +117,7 @@ export class SqliteNovelty implements NoveltyStore {
 
   /** Writes what is still in memory only. */
   close(): Promise<void> {
-    this.#closed = true;
-    return this.#flush();
+    return this.#behind.close();
   }
 
   #isKnownAgent(agentKey: string, now: EpochMs): boolean {
@@ -128,31 +125,18 @@ export class SqliteNovelty implements NoveltyStore {
     return this.#writer.read(() => this.#any.get(agentKey, now)) !== undefined;
   }
 
-  #schedule(): void {
-    if (!this.#closed) this.#timer ??= setTimeout(() => void this.#flush(), FLUSH_AFTER_MS).unref();
-  }
-
-  #flush(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#flushing ??= this.#writeAll().finally(() => {
-      this.#flushing = undefined;
-    });
-    return this.#flushing;
-  }
-
-  async #writeAll(): Promise<void> {
+  async #writeAll(): Promise<boolean> {
     while (this.#unwritten.size > 0) {
       const rows = [...this.#unwritten];
       try {
         await this.#writer.write(() => this.#write(rows.map(([, row]) => row)));
       } catch (thrown) {
         this.#log.error('store.novelty_unwritten', { rows: rows.length, error: asGatewayError(thrown).code });
-        this.#schedule();
-        return;
+        return false;
       }
       for (const [key, row] of rows) if (this.#unwritten.get(key) === row) this.#unwritten.delete(key);
     }
+    return true;
   }
 
   #write(rows: readonly Row[]): void {

@@ -10,12 +10,12 @@ import { MANY_NEW_AGENTS, type SeenAgent, type SeenAgents } from '../domain/seen
 import { asGatewayError } from '../errors.ts';
 import { noteNewAgents } from './new-agents-file.ts';
 import type { SqliteWriter } from './sqlite-writer.ts';
+import { WriteBehind } from './write-behind.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 const KEPT_DAYS = 90;
 const NEW_IDS_PER_DAY = 1_000;
 const IDS_IN_MEMORY = 10_000;
-const FLUSH_AFTER_MS = 250;
 
 export interface SqliteSeenAgents extends SeenAgents {
   /** Writes what is still only in memory. */
@@ -51,8 +51,7 @@ export function createSeenAgents(
   const forget = db.prepare('DELETE FROM agent_id WHERE seen_on < ?');
   const memory = new LRUCache<string, Noted>({ max: IDS_IN_MEMORY });
   let unwritten: SeenAgent[] = [];
-  let timer: NodeJS.Timeout | undefined;
-  let flushing = Promise.resolve();
+  const behind = new WriteBehind(writeAll);
   let forgotOn = 0;
 
   const today = (): number => Math.floor(clock.now() / DAY_MS);
@@ -76,8 +75,13 @@ export function createSeenAgents(
     return isNewAgent && Number(agents) === MANY_NEW_AGENTS;
   }
 
-  async function flush(): Promise<void> {
-    const writing = unwritten;
+  /** What cannot be written is forgotten, and noted again with the next sign of its agent. */
+  async function writeAll(): Promise<boolean> {
+    while (unwritten.length > 0) await writeSome(unwritten);
+    return true;
+  }
+
+  async function writeSome(writing: readonly SeenAgent[]): Promise<void> {
     unwritten = [];
     const day = today();
     try {
@@ -91,13 +95,6 @@ export function createSeenAgents(
     }
   }
 
-  function schedule(): void {
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      flushing = flushing.then(flush);
-    }, FLUSH_AFTER_MS).unref();
-  }
-
   return {
     note(agent) {
       const { id, agentKey } = agent;
@@ -107,7 +104,7 @@ export function createSeenAgents(
       memory.set(id, { agentKey, day });
       if (known?.agentKey !== agentKey) learned(id);
       unwritten.push(agent);
-      schedule();
+      behind.schedule();
     },
     keyOf(id) {
       const known = memory.get(id)?.agentKey;
@@ -120,10 +117,6 @@ export function createSeenAgents(
         return undefined;
       }
     },
-    async close() {
-      clearTimeout(timer);
-      await flushing;
-      if (unwritten.length > 0) await flush();
-    },
+    close: () => behind.close(),
   };
 }

@@ -6,10 +6,10 @@ import { LRUCache } from 'lru-cache';
 import type { Logger } from '../domain/log.ts';
 import type { TaskCall } from '../domain/task.ts';
 import type { SqliteWriter } from './sqlite-writer.ts';
+import { WriteBehind } from './write-behind.ts';
 
 const CALLS_KEPT = 200;
 const ROOTS_IN_MEMORY = 1_000;
-const FLUSH_AFTER_MS = 250;
 /** When more than this many calls are unwritten (the disk is failing), the oldest are dropped, and the log says so. */
 const UNWRITTEN_CALLS = 10_000;
 
@@ -33,9 +33,7 @@ export function createCallLog(db: DatabaseSync, writer: SqliteWriter, log: Logge
   const memory = new LRUCache<string, readonly TaskCall[]>({ max: ROOTS_IN_MEMORY });
   let unwritten: { readonly root: string; readonly call: TaskCall }[] = [];
   let writing: typeof unwritten = [];
-  let timer: NodeJS.Timeout | undefined;
-  let flushing: Promise<void> | undefined;
-  let closed = false;
+  const behind = new WriteBehind(writeAll);
 
   function of(root: string): readonly TaskCall[] {
     const cached = memory.get(root);
@@ -59,23 +57,10 @@ export function createCallLog(db: DatabaseSync, writer: SqliteWriter, log: Logge
       unwritten = unwritten.slice(-UNWRITTEN_CALLS / 2);
       log.error('store.task_calls_dropped', { kept: unwritten.length });
     }
-    schedule();
+    behind.schedule();
   }
 
-  function schedule(): void {
-    if (!closed) timer ??= setTimeout(flush, FLUSH_AFTER_MS).unref();
-  }
-
-  function flush(): Promise<void> {
-    clearTimeout(timer);
-    timer = undefined;
-    flushing ??= writeAll().finally(() => {
-      flushing = undefined;
-    });
-    return flushing;
-  }
-
-  async function writeAll(): Promise<void> {
+  async function writeAll(): Promise<boolean> {
     while (unwritten.length > 0) {
       writing = unwritten.splice(0, CALLS_KEPT);
       try {
@@ -91,16 +76,11 @@ export function createCallLog(db: DatabaseSync, writer: SqliteWriter, log: Logge
         log.error('store.task_calls_unwritten', { calls: writing.length, error: (thrown as Error).message });
         unwritten = [...writing, ...unwritten];
         writing = [];
-        schedule();
-        return;
+        return false;
       }
     }
+    return true;
   }
 
-  function close(): Promise<void> {
-    closed = true;
-    return flush();
-  }
-
-  return { of, add, close };
+  return { of, add, close: () => behind.close() };
 }
