@@ -69,7 +69,8 @@ export function stillPending(
   // Spread over a few seconds, so that calls whose waits ended together do not come back together.
   const retryAfter = 2 + Math.floor(Math.random() * 4);
   const needs = requirements.map(({ count, reviewers }) => `${count} of ${reviewers.join(', ')}`).join(' and ');
-  const detail = `This call waits for a human decision, and nobody has decided yet.${becauseWords(decision.because)}${messageWords(decision.messages)}`;
+  const more = `${becauseWords(decision.because)}${messageWords(decision.messages)}`;
+  const detail = `This call waits for a human decision, and nobody has decided yet.${more}`;
   const pending = { deadline: new Date(deadline).toISOString(), needs };
   return new GatewayError('approval_pending', detail, {
     ...{ holdId: id, retryAfter, executed: 'no', pending },

@@ -66,7 +66,8 @@ export interface CredentialBroker extends Broker {
   /** What must still be taken back, for operators. */
   outstanding(): Promise<readonly Omit<OutstandingCredential, 'sealed'>[]>;
   /**
-   * Takes back at once every credential that the filter names: shared ones too, and those that are still being made. Resolves to false when some could not be revoked yet.
+   * Takes back at once every credential that the filter names: shared ones too, and those that are still being made.
+   * Resolves to false when some could not be revoked yet.
    */
   revokeFor(filter: RevocationFilter): Promise<boolean>;
 }

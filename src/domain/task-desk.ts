@@ -34,8 +34,8 @@ export interface TaskDesk {
   /** Ends the task and all below it, and takes back what was minted for them. Throws as TaskStore.end. */
   end(caller: Principal, id: string): Promise<Task>;
   /**
-   * The task of a call: the one of its task token, or that its field or its message names, else that of its session; where the mount says so,
-   * one is opened for the session. Undefined without a look-up where nothing can name one. Rejects as findTask,
+   * The task of a call: the one of its task token, or that its field or its message names, else that of its session.
+   * Where the mount says so, one is opened for the session. Undefined without a look-up where nothing can name one. Rejects as findTask,
    * and with `task_token_invalid`.
    */
   of(recognised: Recognised, action: Action): Promise<Task | undefined> | undefined;

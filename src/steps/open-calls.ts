@@ -1,7 +1,7 @@
-// The calls that are with their upstreams, so that the kill switch, or the end of a task, can cut a call that it comes too late to refuse: a
-// WebSocket connection, an upload that is under way, an answer that is being streamed. A WebSocket also ends with the
-// identity of its agent. A call that is sent and not answered yet runs to its end, and so does an approved call: if it
-// were cut, nobody would know what it did. A stream that would begin later is refused in send.ts.
+// The calls that are with their upstreams. The kill switch and the end of a task cut those that they come too late to
+// refuse: a WebSocket connection, an upload that is under way, an answer that is being streamed. A WebSocket also ends
+// with the identity of its agent. A call that is sent and not answered yet runs to its end, and so does an approved
+// call: if it were cut, nobody would know what it did. A stream that would begin later is refused in send.ts.
 
 import type { Call } from '../domain/call.ts';
 import { kindOf, type Ways } from '../domain/call-kind.ts';

@@ -8,7 +8,7 @@ import { type Requirement, WHY } from '../../domain/decision.ts';
 import type { HeldContent, HeldTaskWords, Hold, HoldProgress } from '../../domain/hold.ts';
 import type { Party } from '../../domain/principal.ts';
 import type { TaskCall } from '../../domain/task.ts';
-import { ago, block, duration, type Html, moment, words } from './html.ts';
+import { ago, block, duration, type Html, moment, table, words } from './html.ts';
 
 /** What the gateway knows beside the hold itself. */
 export interface Background {
@@ -45,7 +45,7 @@ export function renderTask({ task }: Hold, { task: said }: HeldContent, now: Epo
     'Task',
     html`${agentWords(renderTaskWords(said))}
     <p class="quiet">${named}</p>
-    ${said.endsBy === undefined ? '' : html`<p>It is meant to end by <time>${new Date(said.endsBy).toISOString()}</time>, and ends then.</p>`}
+    ${said.endsBy === undefined ? '' : html`<p>It is meant to end by ${moment(said.endsBy)}, and ends then.</p>`}
     <h3>Calls under its root before this one</h3>
     ${renderCalls(said.calls, now)}`,
   );
@@ -68,28 +68,19 @@ function renderTaskWords({ objective, plan, labels, prompt }: HeldTaskWords): Ht
 
 const DECISION_TAGS: Readonly<Record<TaskCall['decision'], string>> = { deny: 'bad', hold: 'warn', allow: '' };
 
+export const decisionTag = (decision: TaskCall['decision']): Html =>
+  html`<span class="tag ${DECISION_TAGS[decision]}">${decision}</span>`;
+
 function renderCalls(calls: readonly TaskCall[], now: EpochMs): Html {
   if (calls.length === 0) return html`<p class="quiet">None: this is the first call of the task.</p>`;
   const row = ({ at, tool, method, path, upstream, decision, status }: TaskCall) =>
     html`<tr>
       <td>${ago(at, now)}</td>
       <td class="mono">${words(tool ?? `${method} ${path}`)} <span class="quiet">on ${upstream}</span></td>
-      <td><span class="tag ${DECISION_TAGS[decision]}">${decision}</span></td>
+      <td>${decisionTag(decision)}</td>
       <td>${status ?? ''}</td>
     </tr>`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Earlier calls">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">When</th>
-            <th scope="col">Call</th>
-            <th scope="col">Decision</th>
-            <th scope="col">Status</th>
-          </tr>
-        </thead>
-        <tbody>${calls.map(row)}</tbody>
-      </table>
-    </div>`;
+  return table('Earlier calls', ['When', 'Call', 'Decision', 'Status'], calls.map(row));
 }
 
 export function renderAgent({ hold: { principal }, background }: Grounds): Html {

@@ -61,8 +61,10 @@ function renderBefore(facts: Facts, now: EpochMs): Html | string {
   );
   const first = novel.map((what) => html`<li>${FIRST[what as keyof typeof FIRST]}</li>`);
   if (tainted.length + counted.length + first.length === 0) return '';
+  const byTaint = Map.groupBy(tainted, ({ taint }) => taint);
+  const marked = [...byTaint].map(([taint, marks]) => renderTaint(taint, marks, now));
   return html`<h3>What came before</h3>
-    <ul class="plain-list">${[...Map.groupBy(tainted, ({ taint }) => taint)].map(([taint, marks]) => renderTaint(taint, marks, now))}${counted}${first}</ul>`;
+    <ul class="plain-list">${marked}${counted}${first}</ul>`;
 }
 
 const WHOSE: Readonly<Record<MarkScope, string>> = {

@@ -97,6 +97,16 @@ export function ago(at: EpochMs, now: EpochMs): Html {
   return raw(`<time datetime="${iso}" title="${iso}">${duration(now - at)} ago</time>`);
 }
 
+/** A table that scrolls by itself where the page is narrow. `label` names it for people who cannot see it. */
+export const table = (label: string, columns: readonly string[], rows: readonly Html[]): Html =>
+  html`<div class="scroll" tabindex="0" role="region" aria-label="${label}">
+      <table>
+        <thead>
+          <tr>${columns.map((column) => html`<th scope="col">${column}</th>`)}</tr>
+        </thead>
+        <tbody>${rows}</tbody>
+      </table></div>`;
+
 /** A countdown: the script updates it; without the script it shows the time left when the page was made. */
 export function timeLeft(until: EpochMs, now: EpochMs): Html {
   const left = until - now;

@@ -6,7 +6,8 @@ import type { EpochMs } from '../../domain/clock.ts';
 import type { Hold } from '../../domain/hold.ts';
 import type { Provenance, Task, TaskCall } from '../../domain/task.ts';
 import { type Reach, reachOf, type TaskTree } from '../task-tree.ts';
-import { ago, type Html, plural, words } from './html.ts';
+import { decisionTag } from './hold-background.ts';
+import { ago, type Html, plural, table, words } from './html.ts';
 import { renderState } from './inbox-page.ts';
 import { renderPage, type SignedIn } from './layout.ts';
 import { what } from './sentence.ts';
@@ -82,21 +83,11 @@ function renderReach(tree: TaskTree): Html {
     'What it adds up to',
     reach.length === 0
       ? html`<p class="quiet">No call was decided yet.</p>`
-      : html`<div class="scroll" tabindex="0" role="region" aria-label="Systems that were called">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">System</th>
-            <th scope="col">Reads</th>
-            <th scope="col">Changes</th>
-            <th scope="col">Held</th>
-            <th scope="col">Refused</th>
-            <th scope="col">Marked with</th>
-            <th scope="col">By</th>
-          </tr>
-        </thead>
-        <tbody>${reach.map(row)}</tbody>
-      </table></div>`,
+      : table(
+          'Systems that were called',
+          ['System', 'Reads', 'Changes', 'Held', 'Refused', 'Marked with', 'By'],
+          reach.map(row),
+        ),
   );
 }
 
@@ -114,16 +105,17 @@ function renderTasks(tree: TaskTree, now: EpochMs): Html {
   );
 }
 
+const provenanceTag = (provenance: Provenance): Html =>
+  html`<span class="tag ${provenance === 'attested' ? 'good' : ''}" title="${VOUCHED[provenance]}">${provenance}</span>`;
+
 function renderBranch(tree: TaskTree, task: Task, now: EpochMs): Html {
   const below = tree.tasks.filter(({ parent }) => parent === task.id);
   const ended = task.endedAt === undefined ? '' : html` <span class="tag">ended</span>`;
   return html`<li>
       ${chip(tree.agents.indexOf(task.agentKey))} ${words(task.objective)}
-      <span class="tag ${task.provenance === 'attested' ? 'good' : ''}" title="${VOUCHED[task.provenance]}">${task.provenance}</span>${ended}
+      ${provenanceTag(task.provenance)}${ended}
       ${below.length === 0 ? '' : html`<ul>${below.map((child) => renderBranch(tree, child, now))}</ul>`}</li>`;
 }
-
-const DECISION_TAGS: Readonly<Record<TaskCall['decision'], string>> = { deny: 'bad', hold: 'warn', allow: '' };
 
 function renderTimeline({ calls, agents, root }: TaskTree, now: EpochMs): Html {
   const row = ({ at, agent = root.agentKey, operation, decision, status, marks = [], ...call }: TaskCall) =>
@@ -134,25 +126,12 @@ function renderTimeline({ calls, agents, root }: TaskTree, now: EpochMs): Html {
             ${words(call.tool ?? `${call.method} ${call.path}`)} <span class="quiet">on ${words(call.upstream)}</span>
           </td>
           <td>${operation ?? ''}</td>
-          <td><span class="tag ${DECISION_TAGS[decision]}">${decision}</span></td>
+          <td>${decisionTag(decision)}</td>
           <td>${status ?? ''}</td>
           <td>${marks.map(mark)}</td>
         </tr>`;
   const none = html`<p class="quiet">No call was decided yet.</p>`;
-  const table = html`<div class="scroll" tabindex="0" role="region" aria-label="Calls in the order of time">
-      <table class="timeline">
-        <thead>
-          <tr>
-            <th scope="col">When</th>
-            <th scope="col">Agent</th>
-            <th scope="col">Call</th>
-            <th scope="col">Operation</th>
-            <th scope="col">Decision</th>
-            <th scope="col">Status</th>
-            <th scope="col">Marked with</th>
-          </tr>
-        </thead>
-        <tbody>${calls.map(row)}</tbody>
-      </table></div>`;
-  return section('timeline-title', 'Who did what, oldest first', calls.length === 0 ? none : table);
+  const columns = ['When', 'Agent', 'Call', 'Operation', 'Decision', 'Status', 'Marked with'];
+  const timeline = table('Calls in the order of time', columns, calls.map(row));
+  return section('timeline-title', 'Who did what, oldest first', calls.length === 0 ? none : timeline);
 }
