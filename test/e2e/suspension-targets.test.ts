@@ -2,11 +2,16 @@
 // suspensions that end by themselves. Kinds of fault: a target that stops too little (a server of a mount, a call that
 // acts for the person), one that stops too much (people's own work), an end that a restart or a clock undoes.
 
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { describe, expect, vi } from 'vitest';
-import { rule } from '../support/config.ts';
+import { GATEWAY_AUDIENCE, rule } from '../support/config.ts';
 import { countFrom } from '../support/count.ts';
+import type { Environment, Given } from '../support/environment.ts';
 import { freshGatewayTest } from '../support/gateway-test.ts';
 import type { ReviewerClient } from '../support/reviewer-client.ts';
+import { type Authority, bundleDocument, createAuthority } from '../support/spiffe-authority.ts';
 
 const serial = countFrom(0);
 const payment = () => ({ to: 'ACME', reference: `r${serial()}` });
@@ -22,6 +27,35 @@ async function suspend(sam: ReviewerClient, body: Record<string, unknown>): Prom
   const answer = (await response.json()) as Record<string, unknown>;
   expect([response.status, answer]).toMatchObject([201, {}]);
   return answer;
+}
+
+/** A gateway that trusts two SPIFFE trust domains, and calls by their workloads. */
+async function openDomains(environment: (given: Given) => Promise<Environment>) {
+  const { publicKey, privateKey } = await generateKeyPair('ES256');
+  const key = { ...(await exportJWK(publicKey)), kid: 'svid', use: 'jwt-svid' };
+  const domains = ['prod.test', 'test.test'];
+  const authorities = await Promise.all(domains.map((domain) => createAuthority(domain)));
+  const env = await environment(({ folder }) => ({
+    identity: {
+      issuers: domains.map((trustDomain, index) => {
+        const path = join(folder, `${trustDomain}.json`);
+        writeFileSync(path, bundleDocument([authorities[index] as Authority], {}, [key]));
+        return { name: trustDomain.replace('.', '-'), type: 'spiffe', trustDomain, bundle: { file: path } };
+      }),
+    },
+    rules: [rule.allow('reads', { methods: ['GET'] })],
+    reviewers: { killSwitch: ['group:soc'] },
+  }));
+  const callAs = async (trustDomain: string, path: string): Promise<Response> => {
+    const token = await new SignJWT({ sub: `spiffe://${trustDomain}${path}` })
+      .setProtectedHeader({ alg: 'ES256', kid: 'svid', typ: 'JWT' })
+      .setAudience(GATEWAY_AUDIENCE)
+      .setIssuedAt()
+      .setExpirationTime('5m')
+      .sign(privateKey);
+    return env.call('/api/accounts', { as: 'unused', headers: { authorization: `Bearer ${token}` } });
+  };
+  return { env, callAs };
 }
 
 const it = freshGatewayTest
@@ -45,6 +79,18 @@ describe('suspending an upstream', () => {
     expect(await codeOf(await env.call('/api/accounts'))).toEqual(SUSPENDED);
     expect(await codeOf(await env.transfer(payment()))).toEqual(SUSPENDED);
     expect((await env.call('/other/accounts')).status).toBe(200);
+  });
+});
+
+describe('suspending a trust domain', () => {
+  it('stops its workloads, whichever they are, and nobody of another domain', async ({ environment }) => {
+    const { env, callAs } = await openDomains(environment);
+    const sam = await env.reviewer('sam', ['soc']);
+    await suspend(sam, { trustDomain: 'prod.test' });
+    expect(await codeOf(await callAs('prod.test', '/ns/shop/sa/a'))).toEqual(SUSPENDED);
+    expect(await codeOf(await callAs('prod.test', '/ns/shop/sa/b'))).toEqual(SUSPENDED);
+    expect((await callAs('test.test', '/ns/shop/sa/a')).status).toBe(200);
+    expect((await env.call('/api/accounts')).status).toBe(200);
   });
 });
 

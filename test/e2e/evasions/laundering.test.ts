@@ -12,6 +12,7 @@ import {
   post,
   STOPPED,
   sendsUnless,
+  wayOf,
   worldTest,
 } from '../../support/reads-and-sends.ts';
 
@@ -22,6 +23,7 @@ const it = worldTest({
     { id: 'wiki', match: { upstream: 'api', path: '/wiki/*' }, carries: true },
     { id: 'board', match: { upstream: 'api', path: '/board/*' }, carries: true },
     { id: 'forum', match: { upstream: 'api', path: '/forum/*' }, carries: true },
+    { id: 'jobs', match: { tool: 'route_job' }, carries: true },
   ],
   rules: sendsUnless('"customer-data" in tainted'),
 });
@@ -49,6 +51,16 @@ describe('a page of the wiki', () => {
     expect(await post(env, '/api/wiki/page', first, { text: 'a customer' })).toBe('sent');
     expect(await get(env, '/api/wiki/page', second)).toBe('sent');
     expect(await send(env, second)).toMatch(STOPPED);
+  });
+
+  // A tool keeps what one agent gives it, and tells it to the next one.
+  it.for(['MCP SDK v1', 'MCP SDK v2'] as const)('and so does a tool, over %s', async (name, { world }) => {
+    const { env } = world;
+    const [insider, courier] = [newAgent(), newAgent()];
+    expect(await get(env, '/api/customers/1', insider)).toBe('sent');
+    await wayOf(name, world).lookAround(insider, 1);
+    await wayOf(name, world).lookAround(courier, 1);
+    expect(await send(env, courier)).toMatch(STOPPED);
   });
 
   // Control: what carries nothing marks nobody.

@@ -28,6 +28,8 @@ const it = worldTest({
     },
     held: { match: { upstream: 'api', path: '/held-pay' }, value: 'args.amount', per: ['agent'], window: '24h' },
     moved: { match: { tool: 'transfer_funds' }, value: 'args.amount', per: ['agent', 'person'], window: '24h' },
+    ofAll: { match: { upstream: 'api', path: '/pay-for-all' }, value: 'args.amount', per: ['all'], window: '24h' },
+    ofTask: { match: { upstream: 'api', path: '/pay-by-task' }, value: 'args.amount', per: ['root'], window: '24h' },
     repos: {
       match: { upstream: 'api', path: '/repos/:owner/:repo/*' },
       distinct: 'request.params.repo',
@@ -39,6 +41,8 @@ const it = worldTest({
     rule.allow('reads', { upstream: 'api', methods: ['GET'] }),
     rule.allow('pay', { upstream: 'api', path: '/pay' }, { when: 'meter.paid <= 100' }),
     rule.deny('pay-more', { upstream: 'api', path: '/pay' }, { when: 'meter.paid > 100' }),
+    rule.allow('for-all', { upstream: 'api', path: '/pay-for-all' }, { when: 'meter.ofAll <= 100' }),
+    rule.allow('by-task', { upstream: 'api', path: '/pay-by-task' }, { when: 'meter.ofTask <= 100' }),
     rule.hold('held-pay', { upstream: 'api', path: '/held-pay' }),
     rule.deny('held-cap', { upstream: 'api', path: '/held-pay' }, { when: 'meter.held > 100' }),
     rule.allow('tools', { tool: '*' }),
@@ -50,6 +54,21 @@ const it = worldTest({
 
 const pay = (env: Environment, agent: Agent, amount: unknown) => post(env, '/api/pay', agent, { amount });
 const holdPay = (env: Environment, agent: Agent, amount: number) => post(env, '/api/held-pay', agent, { amount });
+
+describe('the scopes of a meter', () => {
+  it('`all` adds up what everybody does', async ({ env }) => {
+    expect(await post(env, '/api/pay-for-all', newAgent(), { amount: 60 })).toBe('sent');
+    expect(await post(env, '/api/pay-for-all', newAgent(), { amount: 60 })).toBe('no_matching_rule');
+    expect(await post(env, '/api/pay-for-all', newAgent(), { amount: 40 })).toBe('sent');
+  });
+
+  // An agent that names no task must not count from zero at each call.
+  it('a call that has none of them has no count, so no allow rule matches', async ({ env }) => {
+    const agent = newAgent();
+    expect(await post(env, '/api/pay-by-task', agent, { amount: 1 })).toBe('no_matching_rule');
+    expect(await post(env, '/api/pay-by-task', await openTask(env, agent), { amount: 1 })).toBe('sent');
+  });
+});
 
 describe('over plain HTTP', () => {
   // Passed unseen once: nothing is counted, and a rule sees one amount at a time.
