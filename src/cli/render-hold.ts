@@ -72,6 +72,7 @@ function renderFacts(sheet: Sheet, hold: ShownHold): void {
   if (hold.data !== undefined) sheet.fact('data', hold.data);
   if (hold.reversible !== undefined) sheet.fact('reversible', hold.reversible ? 'yes' : 'NO');
   renderClassification(sheet, hold);
+  renderBefore(sheet, hold);
   // A newer gateway may send a word that is unknown here.
   const reasons: Readonly<Record<string, string>> = WHY;
   for (const { id, effect, why, maintainer } of hold.rules) {
@@ -110,6 +111,18 @@ function renderClassification(sheet: Sheet, { facts }: ShownHold): void {
   for (const { value, host, trust, role } of facts.destinations ?? [])
     sheet.fact(role === 'target' ? 'goes to' : 'mentions', `${host ?? value} (${trust})`);
   if (facts.destinationsUnknown !== undefined) sheet.fact('and more', 'places that could not all be found');
+}
+
+/** What the caller has read, what was counted, and what happens for the first time. */
+function renderBefore(sheet: Sheet, { facts }: ShownHold): void {
+  for (const { taint, scope, key, until, cause } of facts?.marks ?? [])
+    sheet.fact(
+      'marked',
+      `${taint}, ${scope} ${key}: ${cause.resources.join(', ')} was read at ${cause.at}; until ${until}`,
+    );
+  for (const [name, count] of Object.entries(facts?.meters ?? {}))
+    sheet.fact('counted', `${name}: ${count} with this call`);
+  for (const what of facts?.novel ?? []) sheet.fact('first time', `novel.${what}`);
 }
 
 function proofOf({ stepUp, assurance }: ShownHold['requirements'][number]): readonly string[] {

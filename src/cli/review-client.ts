@@ -103,6 +103,19 @@ const shownHold = z.object({
         .array(z.object({ value: z.string(), host: z.string().optional(), trust: z.string(), role: z.string() }))
         .optional(),
       destinationsUnknown: z.string().optional(),
+      marks: z
+        .array(
+          z.object({
+            taint: z.string(),
+            scope: z.string(),
+            key: z.string(),
+            until: z.string(),
+            cause: z.object({ at: z.string(), resources: z.array(z.string()) }),
+          }),
+        )
+        .optional(),
+      meters: z.record(z.string(), z.number()).optional(),
+      novel: z.array(z.string()).optional(),
     })
     .optional(),
   votes: z.array(

@@ -26,9 +26,11 @@ export const becauseOfMark = ({ taint, since, until, cause: { call, at, resource
 /** The same as a sentence to append; empty where there is nothing to tell. */
 export function becauseWords(because: readonly Because[] | undefined): string {
   if (because === undefined || because.length === 0) return '';
-  const facts = because.map(({ fact, value, until }) => {
-    const what = typeof value === 'string' ? value : JSON.stringify(value);
-    return `${fact} ${what}${until === undefined ? '' : ` until ${until}`}`;
-  });
-  return ` The decision rests on: ${facts.join('; ')}.`;
+  return ` The decision rests on: ${because.map(wordsOf).join('; ')}.`;
+}
+
+function wordsOf({ fact, value, until }: Because): string {
+  const [kind, name = ''] = fact.split('.');
+  if (kind === 'tainted') return `the mark ${value} on what was read before, until ${until}`;
+  return kind === 'meter' ? `the meter ${name}, which stands at ${value}` : `a first time (${fact})`;
 }

@@ -1,6 +1,8 @@
-// What is told of facts to those who read them elsewhere: agents over MCP, and the SOC's traces. Kinds of fault: a refusal
+// What is told of facts to those who read them elsewhere: agents over MCP, reviewers in a terminal, and the SOC's traces. Kinds of fault: a refusal
 // whose ground only an HTTP client learns; a trace from which nobody can tell what a decision rested on.
 
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { describe, expect, vi } from 'vitest';
 import { rule } from '../support/config.ts';
 import { file, gatewayTest } from '../support/gateway-test.ts';
@@ -29,12 +31,21 @@ const it = gatewayTest
           },
           { id: 'sends', match: { upstream: 'api', path: '/send' }, operation: 'export', sendsTo: ['args.to'] },
         ],
-        meters: { sends: { match: { upstream: 'api', path: '/send' }, per: ['agent'], window: '1h' } },
+        meters: {
+          shares: { match: { upstream: 'api', path: '/shares' }, per: ['agent'], window: '1h' },
+          sends: { match: { upstream: 'api', path: '/send' }, per: ['agent'], window: '1h' },
+        },
         upstreams: bankMounts(bank, modernBank),
+        limits: { wait: '0s' },
         rules: [
           rule.allow('all', { upstream: 'api' }),
           rule.allow('tools', { tool: '*' }),
           rule.deny('leak', { tool: 'transfer_funds' }, { when: '"customer-data" in tainted' }),
+          rule.hold(
+            'shares',
+            { upstream: 'api', path: '/shares' },
+            { when: '"customer-data" in tainted || meter.shares > 5 || novel.operation' },
+          ),
           rule.deny(
             'leak-by-http',
             { upstream: 'api', path: '/send' },
@@ -69,6 +80,28 @@ describe('an MCP agent that a mark stops', () => {
       },
     });
     expect(result.content[0]?.text).toContain('customer-data');
+  });
+});
+
+describe('a reviewer in a terminal', () => {
+  it('sees what came before the call', async ({ env }) => {
+    const agent = newAgent();
+    expect(await get(env, '/api/customers/1', agent)).toBe('sent');
+    const held = await env.call('/api/shares', { method: 'POST', as: agent.as, body: { with: 'x' } });
+    const hold = held.headers.get('countersign-hold') ?? '';
+    const { token } = await env.reviewer('alice');
+    const { stdout } = await promisify(execFile)(process.execPath, ['src/main.ts', 'holds', 'show', hold], {
+      env: {
+        ...process.env,
+        COUNTERSIGN_URL: `http://127.0.0.1:${env.ports.reviewers}`,
+        COUNTERSIGN_TOKEN: token,
+      },
+    });
+    // Long lines are folded.
+    const told = stdout.replaceAll(/\n {14}/g, '');
+    expect(told).toMatch(/^ {2}marked +customer-data, agent .+: customers was read at .+; until /m);
+    expect(told).toMatch(/^ {2}counted +shares: 1 with this call$/m);
+    expect(told).toMatch(/^ {2}first time +novel\.operation$/m);
   });
 });
 

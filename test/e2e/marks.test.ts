@@ -161,7 +161,9 @@ describe('who is stopped by a mark', () => {
       const problem = (await refused.json()) as Record<string, unknown>;
       expect(problem).toMatchObject({
         code,
-        detail: expect.stringContaining('The decision rests on: tainted customer-data until '),
+        detail: expect.stringContaining(
+          'The decision rests on: the mark customer-data on what was read before, until ',
+        ),
         because: [{ fact: 'tainted', value: 'customer-data', cause: { resources: ['customers'] } }],
       });
       const [{ since, until, cause }] = problem.because as [
